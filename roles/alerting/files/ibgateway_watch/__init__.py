@@ -1,0 +1,1 @@
+"""The watcher: reads what happens to IB Gateway and tells it to people, in plain words."""

@@ -1,0 +1,291 @@
+"""What people are told: one table, from event type to words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from .events import Event
+
+# Parts of `detail` that may be shown, and what to call them. Everything else stays on the host.
+SHOWN = {
+    "reason": "reason",
+    "until": "until",
+    "title": "window",
+    "text": "Gateway says",
+    "message": "Gateway says",
+    "setting": "setting",
+    "problem": "problem",
+    "attempt": "attempt",
+    "exit_code": "exit code",
+    "signal": "signal",
+}
+LONGEST_DETAIL = 200
+LATE = timedelta(minutes=1)
+# IBKR account ids: U1234567, DU1234567 (paper), F…/DF… (advisor), I… (fund).
+ACCOUNT = re.compile(r"\bD?[UFI]\d{4,}\b")
+
+
+class Words(NamedTuple):
+    """What is said about one event type.
+
+    Attributes:
+        severity: info, warning, action (you must do something) or critical.
+        told: whether it is sent; the others are steps on the way and only reach the journal.
+        title: a few words for a phone's lock screen.
+        happened: one or two sentences.
+        machine: what the machine does about it.
+        you: what the reader does now. `{name}` is the instance.
+    """
+
+    severity: str
+    told: bool
+    title: str
+    happened: str
+    machine: str
+    you: str
+
+
+NOTHING = "Nothing."
+START = "sudo ibgatewayctl start {name}"
+LOG = "sudo ibgatewayctl log {name}"
+
+WORDS = {
+    "starting": Words(
+        "info", False, "Gateway is starting",
+        "IB Gateway is being started.",
+        "It waits until Gateway is ready or a login is needed.",
+        NOTHING,
+    ),
+    "token_restart": Words(
+        "info", False, "Restarting without a tap",
+        "IB Gateway comes back with the login it saved.",
+        "It waits until Gateway is ready.",
+        NOTHING,
+    ),
+    "login_submitted": Words(
+        "info", False, "Logging in",
+        "User name and password were submitted to IBKR.",
+        "It waits for IBKR's answer.",
+        NOTHING,
+    ),
+    "two_factor_waiting": Words(
+        "action", True, "Approve IB Key now",
+        "IBKR sent a request to IB Key on your phone and waits for your approval.",
+        "It waits. IBKR withdraws the request after about 3 minutes.",
+        "Open IBKR Mobile and approve. No notification? Open the app by hand: the request may wait there.",
+    ),
+    "two_factor_answered": Words(
+        "info", True, "IB Key answered",
+        "The IB Key request was answered.",
+        "It waits for the login to complete, and tells you when Gateway is ready.",
+        "Nothing. If it was not you who answered, change your IBKR password.",
+    ),
+    "two_factor_missed": Words(
+        "action", True, "IB Key request missed",
+        "Nobody answered the IB Key request in time. IBKR may count that as a failed login.",
+        "This login has ended. The next message says whether the machine tries again or waits for you.",
+        "Phone in hand? " + START + " sends a new request. If none arrives, check the phone's notifications, "
+        "battery saver and do-not-disturb.",
+    ),
+    "ready": Words(
+        "info", True, "Ready",
+        "IB Gateway is logged in and its API answers.",
+        "It keeps the session.",
+        NOTHING,
+    ),
+    "login_refused": Words(
+        "critical", True, "Login refused",
+        "IBKR refused the login.",
+        "It does not repeat the login blindly: that could lock the account.",
+        "Read why: " + LOG + ". Put it right, then: " + START,
+    ),
+    "credentials_rejected": Words(
+        "critical", True, "User name or password wrong",
+        "IBKR did not accept the user name or the password.",
+        "It stops trying: repeated wrong logins lock the account.",
+        "Correct them in your inventory, run the playbook again, then: " + START,
+    ),
+    "throttled": Words(
+        "action", True, "Too many login attempts",
+        "IBKR says that there were too many failed logins, and makes this user wait.",
+        "It does not add to them.",
+        "Do not log in with this user anywhere for now. Find out what failed before: "
+        "sudo ibgatewayctl events {name}",
+    ),
+    "maintenance": Words(
+        "warning", True, "IBKR is under maintenance",
+        "IBKR says that its servers are under maintenance.",
+        "It waits for a better time instead of logging in again and again.",
+        "Nothing now. Not ready in an hour? Look at IBKR's system status page, then: " + START,
+    ),
+    "competing_session": Words(
+        "action", True, "Somebody else is logged in",
+        "Another session uses the same IBKR user: the mobile app, TWS or another Gateway.",
+        "It does not fight over the session.",
+        "Log out there, then: " + START + ". A second IBKR user only for Gateway prevents this.",
+    ),
+    "session_taken": Words(
+        "action", True, "Session taken over",
+        "Another login with the same IBKR user ended this Gateway's session.",
+        "It does not take the session back by itself.",
+        "Was it you? Log out there, then: " + START + ". Was it not? Change your IBKR password now.",
+    ),
+    "connection_failed": Words(
+        "warning", True, "IBKR cannot be reached",
+        "IB Gateway could not connect to IBKR's servers.",
+        "The next message says whether it tries again or waits for you.",
+        "Check the server's network and IBKR's system status page. Then: " + START,
+    ),
+    "password_expiring": Words(
+        "action", True, "Password expires soon",
+        "IBKR says that this user's password expires.",
+        "It goes on as long as the password is good.",
+        "Change the password at IBKR, put the new one into your inventory, and run the playbook before the "
+        "next login.",
+    ),
+    "unknown_dialog": Words(
+        "action", True, "Gateway shows an unknown window",
+        "IB Gateway shows a window that nobody has taught the machine to answer.",
+        "It leaves the window alone.",
+        "See which window it is: " + LOG,
+    ),
+    "device_choice_needed": Words(
+        "action", True, "IBKR asks which device to use",
+        "This IBKR user has more than one second-factor device, and none is chosen.",
+        "It does not guess.",
+        "Set SecondFactorDevice in ibc_settings to the device's exact name, run the playbook, then: " + START,
+    ),
+    "stuck": Words(
+        "critical", True, "Gateway is stuck",
+        "IB Gateway got no further for too long.",
+        "It ends this attempt.",
+        "See where it stopped: " + LOG,
+    ),
+    "restart_planned": Words(
+        "info", False, "Daily restart",
+        "IB Gateway ends for its planned restart.",
+        "It starts Gateway again with the saved login.",
+        NOTHING,
+    ),
+    "restart_missed": Words(
+        "warning", True, "Daily restart did not happen",
+        "IB Gateway did not restart at its planned time.",
+        "It goes on as it is.",
+        "Look for the reason: " + LOG,
+    ),
+    "stopping": Words(
+        "info", False, "Gateway is stopping",
+        "IB Gateway was asked to stop.",
+        "It logs out properly.",
+        NOTHING,
+    ),
+    "stopped": Words(
+        "info", True, "Stopped",
+        "IB Gateway was stopped as asked.",
+        "It stays stopped until somebody starts it.",
+        "To start it again: " + START,
+    ),
+    "crashed": Words(
+        "critical", True, "Gateway died",
+        "IB Gateway ended without being asked to.",
+        "The next message says whether it comes back or waits for you.",
+        "Keep your phone at hand: coming back may need an IB Key approval. Reason: " + LOG,
+    ),
+    "parked": Words(
+        "action", True, "Waiting for you",
+        "IB Gateway is not running, and will not be started again without you.",
+        "It does not log in by itself, so that nothing gets worse.",
+        "Put right what this or the previous message names. Then: " + START,
+    ),
+    "configuration_invalid": Words(
+        "critical", True, "Configuration not accepted",
+        "IB Gateway was not started: something in its configuration is wrong.",
+        "It does not try again until that is changed.",
+        "Correct it in your inventory, run the playbook again, then: " + START,
+    ),
+    "login_deferred": Words(
+        "info", True, "Login put off",
+        "IBKR's servers reset at this time, so no login was tried.",
+        "It waits until the reset is over.",
+        NOTHING,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a channel sends: severity, title (one line) and body (plain text)."""
+
+    severity: str
+    title: str
+    body: str
+
+
+def words_for(kind: str) -> Words:
+    """Return the words for an event type; for an unknown one, words that say so."""
+    if kind in WORDS:
+        return WORDS[kind]
+    return Words(
+        "warning", True, f"Unknown event {kind}",
+        f"The launcher reported '{kind}', which this watcher does not know.",
+        "It goes on watching.",
+        "Run the playbook again, so that both come from the same release. Details: "
+        "sudo ibgatewayctl events {name}",
+    )  # fmt: skip
+
+
+def compose(event: Event, host: str, now: datetime) -> Message:
+    """Return the message about an event.
+
+    Args:
+        event: what happened.
+        host: how the operator calls this machine.
+        now: the present time; a message about something older than a minute says that it is late.
+    """
+    words = words_for(event.type)
+    lines = [
+        words.happened,
+        f"Since: {_clock(event.time)}",
+        f"The machine: {words.machine}",
+        f"You: {words.you.format(name=event.instance)}",
+        *_details(event.detail),
+    ]
+    delay = now - event.time
+    if delay > LATE:
+        lines.append(f"This message is late by {_duration(delay)}.")
+    return Message(
+        words.severity, f"[{words.severity}] {event.instance} on {host}: {words.title}", "\n".join(lines)
+    )
+
+
+def _details(detail: dict[str, Any]) -> list[str]:
+    shown = []
+    for key, label in SHOWN.items():
+        value = detail.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            shown.append(f"{label[0].upper()}{label[1:]}: {_clean(str(value))}")
+    return shown
+
+
+def _clean(text: str) -> str:
+    """Make one harmless line of what a window or a program said."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = ACCOUNT.sub("(account)", line)
+    return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 1] + "…"
+
+
+def _clock(moment: datetime) -> str:
+    """Write a time as the host's own clock shows it."""
+    local = moment.astimezone()
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
+
+
+def _duration(span: timedelta) -> str:
+    minutes = int(span.total_seconds()) // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
