@@ -1,0 +1,115 @@
+"""Hardening as systemd loaded it, and secrets where they belong."""
+
+import shlex
+
+import pytest
+from harness.instance import Instance, run_probe
+from testinfra.host import Host
+
+UNITS = ["ibgateway@live.service", "ibgateway-display@live.service", "ibgateway-watch.service"]
+
+# As loaded, which is what counts: a misspelt line in a unit file would only be a warning.
+PROPERTIES = {
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateDevices": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectControlGroups": "yes",
+    "RestrictSUIDSGID": "yes",
+    "CapabilityBoundingSet": "",
+    "UMask": "0077",
+}
+
+# Tenths of what `systemd-analyze security` calls exposure: 100 is unprotected, 20 and less is "OK".
+HIGHEST_EXPOSURE = {
+    "ibgateway@live.service": 30,
+    "ibgateway-display@live.service": 30,
+    "ibgateway-watch.service": 30,
+}
+
+
+def loaded(host: Host, unit: str) -> dict[str, str]:
+    output = host.check_output("systemctl show %s", unit)
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_are_sandboxed(host: Host, unit: str):
+    found = loaded(host, unit)
+    assert {name: found[name] for name in PROPERTIES} == PROPERTIES
+    assert found["SystemCallFilter"]
+    assert found["User"] not in ("", "root")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_exposure_stays_low(host: Host, unit: str):
+    result = host.run(
+        "systemd-analyze security --no-pager --threshold=%s %s", str(HIGHEST_EXPOSURE[unit]), unit
+    )
+    assert result.rc == 0, result.stdout.splitlines()[-1]
+
+
+def test_the_launcher_may_make_code_because_java_must(host: Host):
+    assert loaded(host, "ibgateway@live.service")["MemoryDenyWriteExecute"] == "no"
+
+
+def test_no_login_storm_is_possible(host: Host):
+    unit = loaded(host, "ibgateway@live.service")
+    assert unit["StartLimitIntervalUSec"] == "6h"
+    assert int(unit["StartLimitBurst"]) <= 3
+    assert unit["RestartForceExitStatus"] == "75"
+    assert set(unit["RestartPreventExitStatus"].split()) >= {"77", "78"}
+
+
+def test_systemd_knows_every_line_of_the_units(host: Host):
+    # An unknown key is a warning only, so the words count and not the exit code.
+    for unit in [*UNITS, "ibgateway-firewall.service"]:
+        verdict = host.run("systemd-analyze verify %s", unit)
+        lines = [line for line in (verdict.stdout + verdict.stderr).splitlines() if "ibgateway" in line]
+        assert lines == []
+
+
+@pytest.mark.parametrize(
+    "tree", ["/opt/ibgateway", "/opt/ibc", "/etc/ibgateway", "/usr/local/lib/ibgateway", "/usr/local/bin"]
+)
+@pytest.mark.parametrize("user", ["ibgateway", "ibgateway-watch"])
+def test_what_is_installed_cannot_be_changed_by_the_services(host: Host, tree: str, user: str):
+    command = ["runuser", "-u", user, "--", "find", tree, "-writable", "!", "-type", "l"]
+    found = host.run("cd / && " + shlex.join(command))
+    assert found.stdout == ""
+
+
+def test_service_users_cannot_log_in(host: Host):
+    for user in ("ibgateway", "ibgateway-watch"):
+        shell = host.check_output("getent passwd %s", user).split(":")[-1]
+        assert shell.endswith("nologin")
+
+
+@pytest.fixture(scope="module")
+def secrets_found(host: Host, instances: dict[str, Instance]) -> dict:
+    # The first word of each password is a canary that occurs nowhere else.
+    canaries = [instance.given["password"].split()[0] for instance in instances.values()]
+    return run_probe(host, "canaries", *(word.encode().hex() for word in canaries))
+
+
+def test_passwords_are_in_no_file_but_the_running_configuration(secrets_found: dict):
+    assert secrets_found["files"] == {
+        f"/run/ibgateway/{name}/config.ini": ["0600", "ibgateway"] for name in ("live", "paper")
+    }
+
+
+@pytest.mark.parametrize("place", ["arguments", "environments", "journal"])
+def test_passwords_are_in_no_place_others_look_at(secrets_found: dict, place: str):
+    assert not secrets_found[place]
+
+
+def test_user_names_are_for_the_service_only(host: Host, instances: dict[str, Instance]):
+    names = [instance.given["username"].encode().hex() for instance in instances.values()]
+    found = run_probe(host, "canaries", *names)
+    assert [path for path in found["files"] if path.startswith("/etc")] == []
+    readable = 'for file; do if test -r "$file"; then echo "$file"; fi; done'
+    command = ["runuser", "-u", "nobody", "--", "sh", "-c", readable, "sh", *found["files"]]
+    assert host.check_output("cd / && " + shlex.join(command)) == ""
+    assert (found["arguments"], found["environments"], found["journal"]) == ([], [], 0)

@@ -1,0 +1,101 @@
+"""From start to ready: real IBC typed the credentials, the tap was waited for, and everyone was told."""
+
+import json
+
+import pytest
+from harness.instance import Instance
+from harness.wait import wait_until
+from testinfra.host import Host
+
+EXPECTED_EVENTS = {
+    "live": ["starting", "login_submitted", "two_factor_waiting", "two_factor_answered", "ready"],
+    "paper": ["starting", "login_submitted", "ready"],
+}
+
+
+def test_the_unit_is_up_and_will_be_after_a_reboot(instance: Instance):
+    unit = instance.unit_properties()
+    assert unit["ActiveState"] == "active"
+    assert unit["SubState"] == "running"
+    assert unit["UnitFileState"] == "enabled"
+    assert unit["Type"] == "notify"
+
+
+def test_the_status_text_says_ready(instance: Instance):
+    assert "ready" in instance.unit_properties()["StatusText"].lower()
+
+
+def test_the_password_arrived_intact_and_was_submitted_once(instance: Instance):
+    logins = instance.logins()
+    assert [(entry["username"], entry["mode"], entry["sha256"]) for entry in logins] == [
+        (instance.given["username"], instance.given["mode"], instance.password_sha256)
+    ]
+
+
+def test_events_tell_the_story_in_order(instance: Instance):
+    events = instance.events()
+    assert [event["type"] for event in events] == EXPECTED_EVENTS[instance.name]
+    assert {event["instance"] for event in events} == {instance.name}
+    times = [event["time"] for event in events]
+    assert times == sorted(times)
+    assert all(time.endswith("Z") and len(time) == len("2026-01-31T12:00:00.000Z") for time in times)
+
+
+def test_the_second_run_of_the_playbook_restarted_nothing(instance: Instance):
+    assert instance.unit_properties()["NRestarts"] == "0"
+    assert instance.status()["logins"] == 1
+    assert instance.status()["pending"] == []
+
+
+def test_status_as_json_agrees_with_systemd(instance: Instance):
+    status = instance.status()
+    unit = instance.unit_properties()
+    assert status["instance"] == instance.name
+    assert status["mode"] == instance.given["mode"]
+    assert status["state"] == "ready"
+    assert status["api_port"] == instance.ports["api"]
+    assert status["status"] == unit["StatusText"]
+    assert status["unit"]["active_state"] == "active"
+    assert instance.host.file(f"/proc/{status['java_pid']}/comm").content_string.strip() == "java"
+
+
+def test_status_of_an_unknown_instance_is_refused(host: Host):
+    result = host.run("ibgatewayctl status nobody")
+    assert result.rc == 4
+    assert "nobody" in result.stderr
+
+
+def test_java_and_display_run_as_the_service_user(instance: Instance):
+    pid = instance.status()["java_pid"]
+    display = instance.unit_properties(f"ibgateway-display@{instance.name}.service")
+    owners = instance.host.check_output("stat -c %%U /proc/%s /proc/%s", pid, display["MainPID"])
+    assert owners.split() == ["ibgateway", "ibgateway"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("live", "IB Key"), ("live", "ready"), ("paper", "ready")],
+    ids=["tap", "live", "paper"],
+)
+def test_the_operator_was_told(host: Host, name: str, said: str):
+    def look() -> bool:
+        lines = host.file("/var/lib/testbed/webhook.jsonl").content_string.splitlines()
+        bodies = [json.dumps(json.loads(line)["body"], ensure_ascii=False) for line in lines]
+        return any(name in body and said.lower() in body.lower() for body in bodies)
+
+    wait_until(look, f"a message about {name} that says {said}", 20)
+
+
+def test_the_watcher_runs(host: Host):
+    unit = dict(
+        line.split("=", 1)
+        for line in host.check_output("systemctl show ibgateway-watch.service").splitlines()
+        if "=" in line
+    )
+    assert unit["ActiveState"] == "active"
+    assert unit["UnitFileState"] == "enabled"
+    assert unit["User"] == "ibgateway-watch"
+
+
+def test_no_unit_failed(host: Host):
+    assert host.check_output("systemctl list-units --failed --plain --no-legend") == ""

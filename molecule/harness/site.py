@@ -1,0 +1,60 @@
+"""Run the front door against the scenario's hosts, as an operator does."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a playbook did.
+
+    Args:
+        code: ansible-playbook's exit code.
+        output: everything it printed, with runs of white space as one blank, so that wrapped
+            messages are found.
+        changed: changed tasks on the hosts, together.
+    """
+
+    code: int
+    output: str
+    changed: int
+
+
+def run_site(inventory: Path, *arguments: str, **variables: Any) -> Run:
+    """Run `site.yml` and return what it did.
+
+    Args:
+        inventory: the inventory's folder.
+        *arguments: further arguments of ansible-playbook, such as `--tags=ibc`.
+        **variables: extra variables.
+    """
+    # The verifier sets ANSIBLE_BECOME for testinfra; the playbooks say themselves where they need it.
+    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_BECOME"}
+    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment.pop("ANSIBLE_FORCE_COLOR", None)
+    command = [
+        Path(sys.executable).parent / "ansible-playbook",
+        f"--inventory={inventory}",
+        "site.yml",
+        *arguments,
+    ]
+    result = subprocess.run(
+        [*command, "--extra-vars", json.dumps(variables)],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    changed = sum(int(line[2]) for line in _RECAP.findall(result.stdout))
+    return Run(result.returncode, " ".join((result.stdout + result.stderr).split()), changed)
