@@ -1,0 +1,214 @@
+"""Say what happens while it happens: every step has a title, a moving sign of life and a duration.
+
+Used as a module by the testbed and as a command by the shell scripts:
+    progress.py [--show] TITLE LOGFILE COMMAND…
+"""
+
+import contextlib
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+TICK_TTY = 1.0  # seconds between signs of life where the line can be rewritten
+TICK_LOG = 10.0  # seconds between them where every one is a new line
+TAIL = 40  # lines of the log that a failure shows
+
+
+class UserError(Exception):
+    """Something the user can put right; the text is one sentence that says how."""
+
+
+def say(text: str) -> None:
+    """Print one line at once.
+
+    Args:
+        text: the line.
+    """
+    print(text, flush=True)
+
+
+@contextlib.contextmanager
+def timed(title: str) -> Iterator[None]:
+    """Frame a short piece of work that prints nothing itself.
+
+    Args:
+        title: what is done, as a sentence in the imperative.
+    """
+    say(f"==> {title}")
+    begin = time.monotonic()
+    yield
+    say(f"    done in {time.monotonic() - begin:.1f} s")
+
+
+def run_step(
+    title: str,
+    command: Sequence[str],
+    log: Path,
+    *,
+    show: bool = False,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> int:
+    """Run a command under a title, its output in a log, and show that it lives.
+
+    Args:
+        title: what is done, as a sentence in the imperative.
+        command: program and arguments.
+        log: file that receives the output (appended).
+        show: also print every output line.
+        env: environment of the command; this process's own when None.
+        cwd: working directory of the command.
+
+    Returns:
+        The command's exit code (128 + signal when a signal ended it, 127 when there is no such program).
+    """
+    say(f"==> {title}")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    with log.open("a", encoding="utf-8", errors="replace") as sink:
+        sink.write(f"==> {title}\n")
+        try:
+            child = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=dict(env) if env is not None else None,
+                cwd=cwd,
+            )
+        except FileNotFoundError:
+            say(f"    no such program: {command[0]}")
+            return 127
+        try:
+            _follow(child, sink, begin, show)
+            code = child.wait()
+        except BaseException:
+            _end(child)
+            raise
+    took = time.monotonic() - begin
+    code = 128 - code if code < 0 else code
+    if code == 0:
+        say(f"    done in {took:.1f} s")
+    else:
+        if not show:
+            _print_tail(log)
+        say(f"    failed after {took:.1f} s (exit code {code}); whole log: {log}")
+    return code
+
+
+def must(
+    title: str,
+    command: Sequence[str],
+    log: Path,
+    *,
+    show: bool = False,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Run a step that the rest depends on.
+
+    Args:
+        title: what is done.
+        command: program and arguments.
+        log: file that receives the output.
+        show: also print every output line.
+        env: environment of the command.
+
+    Raises:
+        UserError: the command failed.
+    """
+    if run_step(title, command, log, show=show, env=env) != 0:
+        raise UserError(f"this step failed: {title}. The lines above say why.")
+
+
+def _follow(child: "subprocess.Popen[str]", sink, begin: float, show: bool) -> None:
+    """Copy the output to the log and tick until it ends."""
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        for line in child.stdout or ():
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    rewrite = sys.stdout.isatty() and not show
+    tick = TICK_TTY if rewrite else TICK_LOG
+    last, due = "", time.monotonic() + tick
+    while True:
+        try:
+            line = lines.get(timeout=max(0.0, due - time.monotonic()))
+        except queue.Empty:
+            _alive(time.monotonic() - begin, last, rewrite)
+            due = time.monotonic() + tick
+            continue
+        if line is None:
+            break
+        sink.write(line)
+        sink.flush()
+        last = line.strip() or last
+        if show:
+            print("    " + line, end="", flush=True)
+            due = time.monotonic() + tick
+    if rewrite:
+        print("\r\033[K", end="", flush=True)
+
+
+def _alive(seconds: float, last: str, rewrite: bool) -> None:
+    text = f"    {seconds:4.0f} s  {last}"
+    if rewrite:
+        width = shutil.get_terminal_size().columns
+        print(f"\r\033[K{text[: width - 1]}", end="", flush=True)
+    else:
+        say(text[:160])
+
+
+def _print_tail(log: Path) -> None:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+    for line in lines:
+        say(f"    | {line}")
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    """Let an interrupted child go first, then make sure."""
+    with contextlib.suppress(ProcessLookupError):
+        child.send_signal(signal.SIGINT)
+    try:
+        child.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one step from a shell script.
+
+    Args:
+        arguments: [--show] TITLE LOGFILE COMMAND…
+
+    Returns:
+        The command's exit code; 130 after Ctrl-C.
+    """
+    rest = list(arguments)
+    show = rest[:1] == ["--show"]
+    if show:
+        rest.pop(0)
+    if len(rest) < 3:
+        print("usage: progress.py [--show] TITLE LOGFILE COMMAND…", file=sys.stderr)
+        return 2
+    title, log, *command = rest
+    try:
+        return run_step(title, command, Path(log), show=show, env=os.environ)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

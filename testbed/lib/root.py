@@ -1,0 +1,87 @@
+"""Things that need root: run a command as root, and install a Debian package that is missing."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+
+from testbed.lib.paths import LOGS, TESTBED
+from testbed.lib.progress import UserError, must, run_step
+
+RECORD = TESTBED / "installed.json"
+
+
+def as_root(command: Sequence[str]) -> list[str]:
+    """Make a command run as root.
+
+    Args:
+        command: program and arguments.
+
+    Returns:
+        The command, behind sudo unless we are root already.
+
+    Raises:
+        UserError: neither root nor sudo.
+    """
+    if os.geteuid() == 0:
+        return list(command)
+    if shutil.which("sudo") is None:
+        raise UserError(
+            "this step needs root: run it as root, or install sudo and allow your user to use it."
+        )
+    return ["sudo", *command]
+
+
+def program(name: str) -> str | None:
+    """Find a program, also in the places that only root has in its PATH.
+
+    Args:
+        name: file name.
+
+    Returns:
+        Its path, or None.
+    """
+    path = os.environ.get("PATH", "")
+    return shutil.which(name, path=f"{path}:/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def install(*packages: str) -> None:
+    """Install Debian packages and remember that we did, so that `--destroy` can take them away again.
+
+    Args:
+        packages: package names.
+
+    Raises:
+        UserError: this is no Debian or Ubuntu, or apt-get failed.
+    """
+    if shutil.which("apt-get") is None:
+        raise UserError(f"please install by hand, this system has no apt-get: {', '.join(packages)}.")
+    log = LOGS / "apt.log"
+    command = as_root(
+        [
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "install",
+            "-y",
+            "--no-install-recommends",
+            *packages,
+        ]
+    )
+    title = f"Install {', '.join(packages)} on this machine"
+    if run_step(title, command, log) != 0:
+        must("Refresh the package lists of this machine", as_root(["apt-get", "update"]), log)
+        must(f"{title}, second try", command, log)
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    partial = RECORD.with_suffix(".new")
+    partial.write_text(json.dumps(sorted({*installed_by_us(), *packages})))
+    partial.replace(RECORD)
+
+
+def installed_by_us() -> list[str]:
+    """Say which packages this checkout installed on the machine.
+
+    Returns:
+        Package names.
+    """
+    return json.loads(RECORD.read_text()) if RECORD.exists() else []
