@@ -1,0 +1,148 @@
+package simulator;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
+import javax.swing.SwingUtilities;
+import simulator.state.Json;
+import simulator.state.Log;
+
+/** The commands of the control port. Each answers {"ok": true, …} or {"ok": false, "error": "…"}. */
+final class Commands {
+    private static final int UI_PATIENCE_SECONDS = 5;
+
+    private final Gateway gateway;
+    private volatile boolean hung;
+
+    Commands(Gateway gateway) {
+        this.gateway = gateway;
+    }
+
+    String run(String line) {
+        String[] words = line.split("\\s+", 2);
+        String rest = words.length > 1 ? words[1] : "";
+        if (!line.equals("state")) {
+            Log.line("Control: %s", line);
+        }
+        String error;
+        try {
+            error = perform(words[0], rest);
+        } catch (NumberFormatException wrong) {
+            error = "this command wants a number, not \"" + rest + "\"";
+        }
+        Map<String, Object> reply = new LinkedHashMap<>();
+        reply.put("ok", error.isEmpty());
+        if (!error.isEmpty()) {
+            reply.put("error", error);
+        }
+        reply.putAll(gateway.describe());
+        if (hung) {
+            reply.put("state", "hung");
+        }
+        return Json.of(reply);
+    }
+
+    /** Empty, or what was wrong. */
+    private String perform(String command, String rest) {
+        switch (command) {
+            case "state":
+                return "";
+            case "wedge":
+                gateway.api.wedge(!rest.equals("off"));
+                return "";
+            case "expire-token":
+                gateway.server.expireToken();
+                return "";
+            case "code":
+                String[] parts = rest.split("\\s+", 2);
+                gateway.session().code(Integer.parseInt(parts[0]), parts.length > 1 ? parts[1] : "");
+                return "";
+            case "exit":
+                Gateway.endWith(Integer.parseInt(rest));
+                return "";
+            case "crash":
+                return crash(rest);
+            case "hang":
+                hang();
+                return "";
+            default:
+                return inUi(() -> performInUi(command, rest));
+        }
+    }
+
+    private String performInUi(String command, String rest) {
+        return switch (command) {
+            case "approve" -> gateway.login().factor().finish("approved") ? "" : "no push is pending";
+            case "deny" -> gateway.login().factor().finish("denied") ? "" : "no push is pending";
+            case "enter-code" -> gateway.login().factor().type(rest) ? "" : "no code is asked for";
+            case "choose-device" -> gateway.login().factor().choose(rest) ? "" : "no list with this device is open";
+            case "dismiss" -> gateway.dismiss() ? "" : "no dialog is waiting";
+            case "link" -> whenReady(() -> gateway.session().link(rest));
+            case "take-session" -> whenReady(() -> gateway.session().taken(rest.equals("dialog")));
+            case "restart-now" -> whenReady(gateway::tokenRestart);
+            case "logoff-now" -> whenReady(gateway::logout);
+            default -> "unknown command \"" + command + "\"";
+        };
+    }
+
+    private String whenReady(Runnable action) {
+        if (!gateway.state().equals("ready")) {
+            return "not logged in; the state is " + gateway.state();
+        }
+        action.run();
+        return "";
+    }
+
+    private String inUi(Supplier<String> action) {
+        CompletableFuture<String> answer = new CompletableFuture<>();
+        SwingUtilities.invokeLater(() -> {
+            try {
+                answer.complete(action.get());
+            } catch (RuntimeException error) {
+                answer.completeExceptionally(error);
+            }
+        });
+        try {
+            return answer.get(UI_PATIENCE_SECONDS, TimeUnit.SECONDS);
+        } catch (TimeoutException error) {
+            return "the user interface does not answer";
+        } catch (ExecutionException error) {
+            return String.valueOf(error.getCause());
+        } catch (InterruptedException error) {
+            Thread.currentThread().interrupt();
+            return "interrupted";
+        }
+    }
+
+    /** An exception is what IBC sees of a fault in Gateway; halt ends the process as a kill or a JVM fault does. */
+    private String crash(String how) {
+        if (how.equals("halt")) {
+            new Thread(() -> Runtime.getRuntime().halt(1), "halt").start();
+            return "";
+        }
+        if (how.equals("exception")) {
+            SwingUtilities.invokeLater(() -> {
+                throw new IllegalStateException("Simulated failure");
+            });
+            return "";
+        }
+        return "crash wants exception or halt";
+    }
+
+    private void hang() {
+        hung = true;
+        gateway.api.wedge(true);
+        SwingUtilities.invokeLater(() -> {
+            try {
+                new CountDownLatch(1).await();
+            } catch (InterruptedException error) {
+                Thread.currentThread().interrupt();
+            }
+        });
+    }
+}
