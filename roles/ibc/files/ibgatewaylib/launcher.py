@@ -1,0 +1,397 @@
+"""Run one IB Gateway under IBC, from its start to its end, and tell systemd what to do next.
+
+One Java process per run; relaunching is systemd's job. The log is read as it comes, passed on to the journal,
+and turned into state, events and the unit's status text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import sys
+import time
+from pathlib import Path
+
+from . import config, credentials, exitcodes, javacmd, ports, statefile, tokenfile
+from . import instance as instances
+from .api_probe import ApiProbe
+from .dialect import IBC, Parser
+from .events import EventLog, timestamp
+from .exitcodes import ConfigurationInvalid
+from .ibc_command import CommandFailed, send
+from .javaprocess import JavaProcess
+from .limits import Limits
+from .outcome import End, decide
+from .sdnotify import Notifier
+from .session import Session, Verdict
+
+_RETRY_EVENTS = 10.0
+_SHORTEST_SECRET = 6
+
+
+def say(sentence: str, level: int = 6) -> None:
+    """Write one of the launcher's own lines to the journal (`level` as in syslog(3))."""
+    _write(f"<{level}>launcher: {' '.join(sentence.split())}\n".encode("utf-8", "replace"))
+
+
+def _write(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError:
+        # The journal is gone. Gateway must not go with it.
+        return
+
+
+class Launcher:
+    """One run.
+
+    Args:
+        instance: what to run.
+        signals: file descriptor that becomes readable when a signal arrived.
+        limits: how long each step may take.
+    """
+
+    def __init__(self, instance: instances.Instance, signals: int, limits: Limits) -> None:
+        self._instance = instance
+        self._limits = limits
+        self._signals = signals
+        self._notify = Notifier()
+        self._events = EventLog(instance.state_dir / "events.jsonl", instance.name, lambda text: say(text, 3))
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(signals, selectors.EVENT_READ)
+        self._parser = Parser(IBC)
+        self._session: Session | None = None
+        self._java: JavaProcess | None = None
+        self._probe: ApiProbe | None = None
+        self._next_probe = 0.0
+        self._next_retry = 0.0
+        self._api_problem = ""
+        self._secret = b""
+        self._stop_asked = False
+        self._ending: list[tuple[float, signal.Signals]] = []
+        self._state: dict = {}
+        self._state_key: tuple = ()
+        self._since = timestamp(time.time())
+        self._started = self._since
+        self._inputs: dict[str, str] = {}
+
+    def run(self) -> int:
+        """Run Gateway to its end.
+
+        Returns:
+            the exit code for systemd.
+        """
+        try:
+            verdict = self._run()
+        except ConfigurationInvalid as refused:
+            verdict = Verdict(exitcodes.CONFIGURATION, "configuration", str(refused))
+            self._emit("configuration_invalid", {"text": str(refused)})
+        finally:
+            config.remove(self._instance)
+        say(f"{verdict.sentence} ({exitcodes.MEANINGS[verdict.code]})", 6 if verdict.code == 0 else 4)
+        final = {exitcodes.STOPPED: "stopped", exitcodes.PARKED: "parked", exitcodes.RELAUNCH: "starting"}
+        self._show(final.get(verdict.code, "failed"), verdict.sentence)
+        self._events.retry()
+        return verdict.code
+
+    # --- before and after Java ----------------------------------------------------------------------------
+
+    def _run(self) -> Verdict:
+        instance = self._instance
+        self._show("starting", "checking the installation")
+        ini, settings = config.read(instance)
+        secrets = credentials.read()
+        self._inputs = config.fingerprints(instance)
+        ports.require_free(instance)
+        tokens = tokenfile.find(instance.settings_dir)
+        if len(tokens) > 1:
+            say(f"{len(tokens)} saved sessions found, none can be trusted: a login follows", 4)
+            self._set_aside(tokens)
+        command = javacmd.build(instance, config.path(instance), tokens)
+        config.write(instance, ini, secrets)
+        if len(secrets.password) >= _SHORTEST_SECRET:
+            self._secret = secrets.password.encode()
+        detail = {
+            "mode": instance.mode,
+            "gateway_version": instance.gateway_version,
+            "ibc_version": instance.ibc_version,
+            "resumes": command.resumes,
+        }
+        self._emit("starting", detail)
+        say(
+            f"Gateway {instance.gateway_version}, IBC {instance.ibc_version}, {instance.mode}: {' '.join(command.argv)}"
+        )
+        began = time.monotonic()
+        self._session = Session(
+            self._limits,
+            self._emit,
+            began,
+            resumes=command.resumes,
+            two_factor_timeout=settings.two_factor_timeout,
+            exit_interval=settings.exit_interval,
+        )
+        try:
+            self._java = JavaProcess(
+                command.argv, instance.settings_dir, javacmd.environment(dict(os.environ))
+            )
+        except OSError as error:
+            raise ConfigurationInvalid(
+                f"{command.argv[0]} cannot be started ({error.strerror}): install this Gateway release again"
+            ) from None
+        self._selector.register(self._java.output, selectors.EVENT_READ)
+        try:
+            status = self._follow()
+        finally:
+            self._java.clean_up()
+            self._drop_probe()
+        return self._conclude(status, command, time.monotonic() - began)
+
+    def _conclude(self, status: int, command: javacmd.JavaCommand, lived: float) -> Verdict:
+        settings_dir = self._instance.settings_dir
+        paused = tokenfile.take_flag(settings_dir, "PAUSE", command.session_id)
+        tokens = tokenfile.find(settings_dir)
+        end = End(
+            status,
+            stop_asked=self._stop_asked,
+            cold_restart=tokenfile.take_flag(settings_dir, "COLDRESTART", command.session_id),
+            paused=paused and len(tokens) == 1,
+            tokens=len(tokens),
+            lived=lived,
+        )
+        say(f"Java ended with {status} after {lived:.1f} s")
+        verdict, events = decide(end, self._session)
+        for kind, detail in events:
+            self._emit(kind, detail)
+        # A token that did not bring the session back would hang the next start just the same; several are useless.
+        if len(tokens) > 1 or verdict.reason in ("stuck_resuming", "token_expired"):
+            self._set_aside(tokens)
+        return verdict
+
+    def _set_aside(self, tokens: list[Path]) -> None:
+        for problem in tokenfile.set_aside(tokens):
+            say(problem, 3)
+
+    # --- while Java runs ----------------------------------------------------------------------------------
+
+    def _follow(self) -> int:
+        session, java = self._session, self._java
+        while (status := java.status()) is None:
+            self._update()
+            for key, _ in self._selector.select(self._pause()):
+                if key.fileobj is java.output:
+                    self._read(java.lines())
+                    if java.closed:
+                        self._selector.unregister(java.output)
+                elif key.fileobj == self._signals:
+                    self._take_signals()
+                elif self._probe:
+                    self._probe.advance()
+            now = time.monotonic()
+            session.tick(now, self._api_problem)
+            self._probe_api(now)
+            if session.verdict and not self._ending:
+                self._give_up(now)
+            self._end_java(now)
+            if self._events.behind and now >= self._next_retry:
+                self._next_retry = now + _RETRY_EVENTS
+                self._events.retry()
+        self._read(java.last_lines())
+        for signal_ in self._parser.flush():
+            session.see(signal_, time.monotonic())
+        return status
+
+    def _pause(self) -> float | None:
+        if self._session.phase == "ready" and not self._ending and not self._events.behind:
+            # Nothing to count or to check: an idle launcher does not wake the machine up every second.
+            return None if not self._session.has_open_questions() else 5.0
+        return 0.25 if self._ending or self._session.wants_api else 1.0
+
+    def _read(self, lines: list[bytes]) -> None:
+        if not lines:
+            return
+        if self._secret:
+            lines = [line.replace(self._secret, b"***") for line in lines]
+        _write(b"\n".join(lines) + b"\n")
+        for line in lines:
+            for signal_ in self._parser.feed(line.decode("utf-8", "replace")):
+                self._session.see(signal_, time.monotonic())
+
+    def _take_signals(self) -> None:
+        received = os.read(self._signals, 64)
+        if not (signal.SIGTERM in received or signal.SIGINT in received) or self._stop_asked:
+            return
+        self._stop_asked = True
+        self._notify.stopping()
+        self._emit("stopping", {"state": self._session.state})
+        self._show("stopping", "logging out")
+        patience = self._send_stop()
+        now = time.monotonic()
+        self._ending = [
+            (now + patience, signal.SIGTERM),
+            (now + patience + self._limits.term, signal.SIGKILL),
+        ]
+
+    def _send_stop(self) -> float:
+        """Ask IBC for an orderly logout; return how many seconds that may take."""
+        if not self._session.command_port:
+            return 0.0  # IBC could not open it; whoever answers there is not ours
+        try:
+            say(f"STOP sent: {send(self._instance.command_port, 'STOP', self._limits.stop_reply)}")
+        except CommandFailed as failed:
+            # IBC is not listening (yet, or any more): there is nothing to log out from in an orderly way.
+            say(f"STOP not taken ({failed}), ending Java by signal", 4)
+            return 0.0
+        return self._limits.stop
+
+    def _give_up(self, now: float) -> None:
+        say(f"{self._session.verdict.sentence}; ending this run", 4)
+        # Where IBC is about to end by itself, let it: it leaves its flags and logs why.
+        patience = self._limits.own_end if self._session.ends_itself() else 0.0
+        if self._session.was_logged_in and not patience:
+            patience = self._send_stop()
+        self._ending = [
+            (now + patience, signal.SIGTERM),
+            (now + patience + self._limits.term, signal.SIGKILL),
+        ]
+
+    def _end_java(self, now: float) -> None:
+        while self._ending and now >= self._ending[0][0]:
+            _, number = self._ending.pop(0)
+            say(f"sending {number.name} to Java", 4)
+            self._java.signal(number)
+            if not self._ending:
+                self._ending = [(now + self._limits.term, signal.SIGKILL)]
+
+    # --- the API ------------------------------------------------------------------------------------------
+
+    def _probe_api(self, now: float) -> None:
+        if not self._session.wants_api or self._ending:
+            self._drop_probe()
+            return
+        if self._probe is None:
+            if now < self._next_probe:
+                return
+            self._probe = ApiProbe(self._instance.api_port, self._limits.api_probe)
+        else:
+            self._selector.unregister(self._probe.socket)
+            self._probe.advance()
+        if not self._probe.done:
+            self._selector.register(self._probe.socket, self._probe.mask)
+            return
+        finished, self._probe = self._probe, None
+        self._next_probe = now + self._limits.api_pause
+        if finished.ok:
+            self._session.api_answered(
+                now, {"accounts": finished.accounts, "server_version": finished.server_version}
+            )
+            self._update()
+            self._notify.ready()
+        else:
+            self._api_problem = f"{finished.stage}: {finished.problem}"
+
+    def _drop_probe(self) -> None:
+        if self._probe:
+            self._selector.unregister(self._probe.socket)
+            self._probe.close()
+            self._probe = None
+
+    # --- telling ------------------------------------------------------------------------------------------
+
+    def _emit(self, kind: str, detail: dict) -> None:
+        event = self._events.emit(kind, detail)
+        say(f"event {kind} {json.dumps(event['detail'], ensure_ascii=False)}")
+
+    def _update(self) -> None:
+        session = self._session
+        if self._stop_asked:
+            return
+        self._show(session.state, session.sentence(time.monotonic()))
+
+    def _show(self, state: str, sentence: str) -> None:
+        logins = self._session.logins if self._session else 0
+        key = (state, sentence, logins, self._events.last)
+        if key == self._state_key:
+            return
+        self._state_key = key
+        self._notify.status(sentence)
+        if state != self._state.get("state"):
+            self._since = timestamp(time.time())
+        self._state = {
+            "instance": self._instance.name,
+            "mode": self._instance.mode,
+            "state": state,
+            "since": self._since,
+            "status": sentence,
+            "started": self._started,
+            "java_pid": self._java.pid if self._java and self._java.status() is None else None,
+            "logins": logins,
+            "api_port": self._instance.api_port,
+            "gateway_version": self._instance.gateway_version,
+            "ibc_version": self._instance.ibc_version,
+            "last_event": self._events.last,
+            "inputs": self._inputs,
+        }
+        try:
+            statefile.write(self._instance.run_dir / "state.json", self._state)
+        except OSError as error:
+            say(f"state.json cannot be written: {error.strerror}", 3)
+
+
+def catch_signals() -> int:
+    """Turn SIGTERM, SIGINT and SIGCHLD into bytes on a pipe.
+
+    Returns:
+        the file descriptor to read them from.
+    """
+    read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, lambda *_: None)
+    return read_end
+
+
+def main(argv: list[str], limits: Limits | None = None) -> int:
+    """Run the instance named on the command line.
+
+    Args:
+        argv: `NAME [--config DIRECTORY]`; the directory that holds instance.toml, default /etc/ibgateway/NAME.
+        limits: how long each step may take.
+
+    Returns:
+        the exit code for systemd.
+    """
+    if len(argv) not in (1, 3) or (len(argv) == 3 and argv[1] != "--config"):
+        say("usage: launcher NAME [--config DIRECTORY]", 3)
+        return exitcodes.CONFIGURATION
+    name = argv[0]
+    signals = catch_signals()
+    try:
+        if not instances.NAME.fullmatch(name):
+            raise ConfigurationInvalid(
+                f"{name!r} is not an instance name: use ibgateway@NAME with a name of the inventory"
+            )
+        instance = instances.load(Path(argv[2]) if len(argv) == 3 else instances.ETC / name)
+    except ConfigurationInvalid as refused:
+        return _refuse(name, str(refused))
+    return Launcher(instance, signals, limits or Limits()).run()
+
+
+def _refuse(name: str, sentence: str) -> int:
+    """Tell what can be told without an instance: journal, status and, where the unit names them, the files."""
+    say(sentence, 3)
+    Notifier().status(sentence)
+    home = Path(os.environ.get("HOME", "/nonexistent"))
+    event = None
+    if home.name == name and home.is_dir():
+        event = EventLog(home / "events.jsonl", name, lambda text: say(text, 3)).emit(
+            "configuration_invalid", {"text": sentence}
+        )
+    run_dir = Path("/run/ibgateway") / name
+    if os.access(run_dir, os.W_OK):
+        now = timestamp(time.time())
+        state = {"instance": name, "state": "failed", "since": now, "status": sentence, "last_event": event}
+        statefile.write(run_dir / "state.json", state)
+    return exitcodes.CONFIGURATION

@@ -1,0 +1,53 @@
+"""How long each step may take, in seconds, before the launcher ends the run. IBC itself waits for ever."""
+
+from __future__ import annotations
+
+
+class Limits:
+    """The limits in force; tests shorten them.
+
+    A saved session or a login window that does not come costs nothing to repeat, so those are short. Where the
+    credentials may have been submitted, time is more generous: a repetition costs a login, perhaps a tap.
+    """
+
+    java = 120.0
+    """Java's start to the controller's first line."""
+    resuming = 180.0
+    """Resuming a saved session to its completion; a stale token makes IBC wait without a word."""
+    login_dialog = 120.0
+    """Waiting for, and filling in, the login window."""
+    logging_in = 180.0
+    """Since the last sign of progress of a login."""
+    logging_in_total = 900.0
+    """The whole of one login without its second factor (a link that comes and goes shows progress for ever)."""
+    two_factor_grace = 60.0
+    """Added to IBC's SecondFactorAuthenticationTimeout."""
+    two_factor_answered = 180.0
+    """Second factor to login complete; a denied push shows as nothing happening."""
+    configuring = 180.0
+    """Login complete to all settings applied."""
+    api = 120.0
+    """Settings applied to the API's answer."""
+    api_probe = 5.0
+    """One attempt to reach the API."""
+    api_pause = 1.0
+    """Between two attempts."""
+    choice = 300.0
+    """A choice only a person can make (over VNC): which session, which device."""
+    unknown_notice = 10.0
+    """An unknown window is reported when it stays this long."""
+    unknown_dialog = 300.0
+    """An unknown window ends the run when it stays this long without progress."""
+    own_end = 10.0
+    """The controller's own way out, once a run is known to be over."""
+    stop_reply = 5.0
+    """The command server's answer to STOP."""
+    stop = 45.0
+    """A tidy shutdown after STOP. With `term`, it stays below the unit's TimeoutStopSec=90."""
+    term = 10.0
+    """SIGTERM to SIGKILL."""
+
+    max_logins = 3
+    """Logins in one run: IBC's own re-login loop has no limit."""
+    max_takeovers = 3
+    """How often another session may take over in one run before the launcher gives way."""

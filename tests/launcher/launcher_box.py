@@ -1,0 +1,224 @@
+"""An instance in a temporary directory, and a launcher to run it with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+FILES = HERE.parents[1] / "roles" / "ibc" / "files"
+sys.path.insert(0, str(FILES))
+
+PASSWORD = "p\\w#!=: zü€"
+
+SUCCESS = [
+    "version: 3.25.0",
+    "Starting session: will exit if login dialog is not displayed within 60 seconds",
+    "Starting Gateway",
+    "detected frame entitled: IBKR Gateway; event=Opened",
+    "Login dialog WINDOW_OPENED: LoginState is LOGGED_OUT",
+    "Setting user name",
+    "Setting password",
+    "Login attempt: 1",
+    "Click button: Log In",
+    "Found Gateway main window",
+    "detected frame entitled: Starting application...; event=Closed",
+    "Login has completed",
+    "Getting config dialog",
+    "detected dialog entitled: IBKR Gateway Configuration; event=Opened",
+    "TWS API socket port now set to 4001",
+    "Configuration tasks completed",
+]
+
+
+def says(*messages: str) -> list[dict]:
+    return [{"say": message} for message in messages]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Box:
+    """One instance with a program, an IBC and a Java that are all ours."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.etc = root / "etc" / "live"
+        self.program = root / "program"
+        self.ibc = root / "ibc"
+        self.settings = root / "state" / "live" / "settings"
+        self.state = root / "state" / "live"
+        self.run = root / "run"
+        self.credentials = root / "credentials"
+        for place in (
+            self.etc,
+            self.program / "jars",
+            self.ibc / "scripts",
+            self.settings,
+            self.run,
+            self.credentials,
+        ):
+            place.mkdir(parents=True)
+        (self.program / "jre" / "bin").mkdir(parents=True)
+        (self.program / "jars" / "jts4launch-1037.jar").touch()
+        (self.program / "ibgateway.vmoptions").write_text("# heap\n-Xmx768m\n-XX:+UseG1GC\n-Dvendor=1\n")
+        (self.program / ".install4j").mkdir()
+        (self.ibc / "IBC.jar").touch()
+        java = self.program / "jre" / "bin" / "java"
+        java.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{HERE / "fake_java.py"}" "$@"\n')
+        java.chmod(0o755)
+        (self.credentials / "username").write_text("trader")
+        (self.credentials / "password").write_text(PASSWORD)
+        self.api_port, self.command_port = free_port(), free_port()
+        self.write_toml()
+        self.write_ini()
+
+    def values(self) -> dict:
+        return {
+            "name": "live",
+            "mode": "live",
+            "gateway_version": "10.37.1",
+            "ibc_version": "3.25.0",
+            "program_dir": str(self.program),
+            "ibc_dir": str(self.ibc),
+            "settings_dir": str(self.settings),
+            "state_dir": str(self.state),
+            "run_dir": str(self.run),
+            "display": 4001,
+            "api_port": self.api_port,
+            "command_port": self.command_port,
+            "vnc_port": 5900,
+            "java_source": "installer",
+            "heap": 512,
+            "timezone": "America/New_York",
+        }
+
+    def write_toml(self, **changes: object) -> None:
+        values = {key: value for key, value in {**self.values(), **changes}.items() if value is not None}
+        (self.etc / "instance.toml").write_text(
+            "".join(f"{key} = {json.dumps(v)}\n" for key, v in values.items())
+        )
+
+    def write_ini(self, extra: str = "", **changes: object) -> None:
+        ports = {"CommandServerPort": self.command_port, "OverrideTwsApiPort": self.api_port, **changes}
+        (self.etc / "ibc.ini").write_text("".join(f"{key}={value}\n" for key, value in ports.items()) + extra)
+
+    def instance(self):
+        from ibgatewaylib.instance import load
+
+        return load(self.etc)
+
+    def events(self) -> list[dict]:
+        file = self.state / "events.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events()]
+
+    def event(self, kind: str) -> dict:
+        return next(event["detail"] for event in self.events() if event["type"] == kind)
+
+    def state_json(self) -> dict:
+        return json.loads((self.run / "state.json").read_text())
+
+    def argv(self, run: Run) -> str:
+        """Java's arguments as the launcher logged them."""
+        pid = self.state_json()["java_pid"]
+        return (Path("/proc") / str(pid) / "cmdline").read_text().replace("\0", " ")
+
+    def start(self, *steps: dict, limits: dict | None = None, **environment: str) -> Run:
+        return Run(self, list(steps), limits or {}, environment)
+
+
+class Run:
+    """A launcher at work, with a systemd that listens."""
+
+    def __init__(self, box: Box, steps: list[dict], limits: dict, environment: dict[str, str]) -> None:
+        self.box = box
+        self.notified: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address = box.root / f"notify{time.monotonic_ns()}"
+        self._socket.bind(str(address))
+        self._socket.setblocking(False)
+        code = textwrap.dedent(f"""
+            import sys
+            sys.path.insert(0, {str(FILES)!r})
+            from ibgatewaylib.launcher import main
+            from ibgatewaylib.limits import Limits
+            limits = Limits()
+            for key, value in {limits!r}.items():
+                assert hasattr(Limits, key), key
+                setattr(limits, key, value)
+            sys.exit(main(["live", "--config", {str(box.etc)!r}], limits))
+        """)
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(box.state),
+            "CREDENTIALS_DIRECTORY": str(box.credentials),
+            "NOTIFY_SOCKET": str(address),
+            "FAKE_JAVA": json.dumps(steps),
+            "JAVA_TOOL_OPTIONS": "-Dintruder=1",
+            **environment,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", code],
+            env={key: value for key, value in env.items() if value},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.log = ""
+
+    def wait_for(self, condition, seconds: float = 8.0):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.listen()
+            try:
+                if result := condition():
+                    return result
+            except (OSError, ValueError, LookupError, StopIteration):
+                pass
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        self.listen()
+        if result := condition():
+            return result
+        self.process.kill()
+        pytest.fail(f"did not happen within {seconds} s; log:\n{self.process.communicate()[0]}")
+
+    def listen(self) -> None:
+        while True:
+            try:
+                self.notified.append(self._socket.recv(4096).decode())
+            except BlockingIOError:
+                return
+
+    def wait_ready(self) -> None:
+        self.wait_for(lambda: "READY=1" in self.notified)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.end()
+
+    def end(self, seconds: float = 10.0) -> int:
+        try:
+            self.log += self.process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            pytest.fail(f"launcher did not end; log:\n{self.process.communicate()[0]}")
+        self.listen()
+        self._socket.close()
+        return self.process.returncode
