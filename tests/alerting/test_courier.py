@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ibgateway_watch.courier import LOOK_BACK, PAUSES, Courier, CourierThread, DeliveryError, StoppedError
+from ibgateway_watch.courier import LOOK_BACK, PAUSES, Courier, CourierThread, StoppedError
 from ibgateway_watch.positions import Bookmarks, forget_others
 
 SECRET = "https://hooks.example.org/canary-token"
@@ -44,7 +44,9 @@ def test_an_event_written_while_the_watcher_was_down_is_told_however_old(new_cou
     assert "late by 30 h" in channel.taken[-1].body
 
 
-def test_killed_between_sending_and_saving_it_tells_twice_rather_than_never(new_courier, channel, events, monkeypatch):
+def test_killed_between_sending_and_saving_it_tells_twice_rather_than_never(
+    new_courier, channel, events, monkeypatch
+):
     events.add("crashed")
 
     def killed(*_arguments):
@@ -58,7 +60,9 @@ def test_killed_between_sending_and_saving_it_tells_twice_rather_than_never(new_
     assert channel.titles() == ["Gateway died", "Gateway died"]
 
 
-def test_stopped_amid_the_attempts_it_goes_on_after_the_next_start(new_courier, channel, events, clock, refusal):
+def test_stopped_amid_the_attempts_it_goes_on_after_the_next_start(
+    new_courier, channel, events, clock, refusal
+):
     channel.script = [refusal] * 3
     clock.stopped_after = 2
     events.add("crashed")
@@ -70,7 +74,9 @@ def test_stopped_amid_the_attempts_it_goes_on_after_the_next_start(new_courier, 
     assert channel.titles() == ["Gateway died", "Waiting for you"]
 
 
-def test_a_short_outage_of_the_channel_loses_nothing_and_keeps_the_order(new_courier, channel, events, clock, refusal):
+def test_a_short_outage_of_the_channel_loses_nothing_and_keeps_the_order(
+    new_courier, channel, events, clock, refusal
+):
     channel.script = [refusal] * 4
     events.add("crashed")
     events.add("parked")
@@ -201,7 +207,10 @@ def test_each_instance_is_followed_on_its_own(new_courier, channel, events, cloc
     paper.add("parked")
     courier = new_courier(channel, files={"live": events.path, "paper": paper.path})
     courier.deliver_new()
-    assert [m.title.split(":")[0] for m in channel.taken] == ["[critical] live on vps1", "[action] paper on vps1"]
+    assert [m.title.split(":")[0] for m in channel.taken] == [
+        "[critical] live on vps1",
+        "[action] paper on vps1",
+    ]
 
 
 def test_a_removed_instance_is_forgotten(new_courier, channel, events, tmp_path):
@@ -222,8 +231,12 @@ def test_a_removed_channel_does_not_replay_the_past_when_it_comes_back(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["phone.json"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"live": 3}', b'{"live": {"position": {}}}', b"\xff\xfe"])
-def test_broken_bookmarks_are_no_reason_to_stay_silent(new_courier, channel, events, tmp_path, content, caplog):
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"live": 3}', b'{"live": {"position": {}}}', b"\xff\xfe"]
+)
+def test_broken_bookmarks_are_no_reason_to_stay_silent(
+    new_courier, channel, events, tmp_path, content, caplog
+):
     path = tmp_path / "positions" / "phone.json"
     path.parent.mkdir()
     path.write_bytes(content)
@@ -249,7 +262,9 @@ def test_a_full_disk_is_no_reason_to_stay_silent(new_courier, channel, events, m
     assert channel.titles() == ["Gateway died"], "saved as soon as there was room again"
 
 
-def test_a_file_that_may_not_be_read_is_reported_once_and_read_later(new_courier, channel, events, monkeypatch, caplog):
+def test_a_file_that_may_not_be_read_is_reported_once_and_read_later(
+    new_courier, channel, events, monkeypatch, caplog
+):
     events.add("crashed")
     courier = new_courier(channel)
 

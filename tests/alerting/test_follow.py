@@ -1,4 +1,4 @@
-"""The events file: rotation, truncation, replacement, garbage, half lines. Nothing lost, nothing told twice."""
+"""The events file: rotation, truncation, replacement, garbage, half lines. Nothing is lost or repeated."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ def test_replaced_by_an_edited_copy_only_what_is_new_is_told(new_courier, channe
     events.path.rename(events.path.with_name("aside"))
     events.path.write_bytes(b"\n" + content + events.line("stuck"))
     new_courier(channel).deliver_new()
-    assert channel.titles() == [DIED, WAITING, WAITING, "Gateway is stuck"], "the last one twice rather than never"
+    assert channel.titles() == [DIED, WAITING, WAITING, "Gateway is stuck"], (
+        "the last one twice rather than never"
+    )
 
 
 def test_a_line_counts_when_it_is_complete(new_courier, channel, events):

@@ -11,16 +11,18 @@ from .events import Event
 
 # Parts of `detail` that may be shown, and what to call them. Everything else stays on the host.
 SHOWN = {
-    "reason": "reason",
-    "until": "until",
-    "title": "window",
-    "text": "Gateway says",
-    "message": "Gateway says",
-    "setting": "setting",
-    "problem": "problem",
-    "attempt": "attempt",
-    "exit_code": "exit code",
-    "signal": "signal",
+    "text": "In detail",
+    "reason": "Reason",
+    "outcome": "Outcome",
+    "until": "Until",
+    "title": "Window",
+    "attempt": "Attempt",
+    "again": "Tries again",
+    "continues": "Goes on",
+    "after": "Had run for",
+    "out_of_memory": "Out of memory",
+    "exit_code": "Exit code",
+    "signal": "Signal",
 }
 LONGEST_DETAIL = 200
 LATE = timedelta(minutes=1)
@@ -99,7 +101,7 @@ WORDS = {
     "login_refused": Words(
         "critical", True, "Login refused",
         "IBKR refused the login.",
-        "It does not repeat the login blindly: that could lock the account.",
+        "It does not repeat the login: that could lock the account.",
         "Read why: " + LOG + ". Put it right, then: " + START,
     ),
     "credentials_rejected": Words(
@@ -118,26 +120,26 @@ WORDS = {
     "maintenance": Words(
         "warning", True, "IBKR is under maintenance",
         "IBKR says that its servers are under maintenance.",
-        "It waits for a better time instead of logging in again and again.",
-        "Nothing now. Not ready in an hour? Look at IBKR's system status page, then: " + START,
+        "It tries again a few times at most.",
+        "Nothing now. No 'Ready' in an hour? Look at IBKR's system status page, then: " + START,
     ),
     "competing_session": Words(
         "action", True, "Somebody else is logged in",
         "Another session uses the same IBKR user: the mobile app, TWS or another Gateway.",
-        "It does not fight over the session.",
+        "It does what ExistingSessionDetectedAction in ibc_settings says, and does not fight over it.",
         "Log out there, then: " + START + ". A second IBKR user only for Gateway prevents this.",
     ),
     "session_taken": Words(
         "action", True, "Session taken over",
         "Another login with the same IBKR user ended this Gateway's session.",
-        "It does not take the session back by itself.",
+        "It tries to come back a few times at most, then waits for you.",
         "Was it you? Log out there, then: " + START + ". Was it not? Change your IBKR password now.",
     ),
     "connection_failed": Words(
         "warning", True, "IBKR cannot be reached",
         "IB Gateway could not connect to IBKR's servers.",
-        "The next message says whether it tries again or waits for you.",
-        "Check the server's network and IBKR's system status page. Then: " + START,
+        "It tries again a few times at most.",
+        "No 'Ready' soon? Check the server's network and IBKR's system status page, then: " + START,
     ),
     "password_expiring": Words(
         "action", True, "Password expires soon",
@@ -161,7 +163,7 @@ WORDS = {
     "stuck": Words(
         "critical", True, "Gateway is stuck",
         "IB Gateway got no further for too long.",
-        "It ends this attempt.",
+        "It ends this attempt. The next message says whether it tries again or waits for you.",
         "See where it stopped: " + LOG,
     ),
     "restart_planned": Words(
@@ -191,8 +193,8 @@ WORDS = {
     "crashed": Words(
         "critical", True, "Gateway died",
         "IB Gateway ended without being asked to.",
-        "The next message says whether it comes back or waits for you.",
-        "Keep your phone at hand: coming back may need an IB Key approval. Reason: " + LOG,
+        "It starts Gateway again a few times at most. That is a login: a live instance asks for IB Key.",
+        "Keep your phone at hand. Look for the reason: " + LOG,
     ),
     "parked": Words(
         "action", True, "Waiting for you",
@@ -202,9 +204,9 @@ WORDS = {
     ),
     "configuration_invalid": Words(
         "critical", True, "Configuration not accepted",
-        "IB Gateway was not started: something in its configuration is wrong.",
-        "It does not try again until that is changed.",
-        "Correct it in your inventory, run the playbook again, then: " + START,
+        "Something in IB Gateway's configuration is wrong.",
+        "It does not start Gateway with what cannot work. One refused setting alone does not stop it.",
+        "Correct it in your inventory and run the playbook again. Not running? " + START,
     ),
     "login_deferred": Words(
         "info", True, "Login put off",
@@ -265,8 +267,12 @@ def _details(detail: dict[str, Any]) -> list[str]:
     shown = []
     for key, label in SHOWN.items():
         value = detail.get(key)
-        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-            shown.append(f"{label[0].upper()}{label[1:]}: {_clean(str(value))}")
+        if key == "reason" and detail.get("text"):
+            continue  # the launcher's own word for what the text says
+        if isinstance(value, bool):
+            shown.append(f"{label}: {'yes' if value else 'no'}")
+        elif isinstance(value, str | int) and value != "":
+            shown.append(f"{label}: {_clean(str(value))}")
     return shown
 
 
