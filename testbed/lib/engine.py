@@ -17,8 +17,8 @@ RECORD = TESTBED / "engine.json"
 PIDFILE = Path("/run/ibgw-testbed-dockerd.pid")
 START_SECONDS = 60.0
 
-# systemd in a container needs the unified cgroup hierarchy. On a machine that still mounts the old one, the engine
-# gets a mount namespace of its own in which /sys/fs/cgroup is the new one; the machine's mounts stay.
+# systemd in a container needs the unified cgroup hierarchy. On a machine that still mounts the old one, the
+# engine gets a mount namespace of its own in which /sys/fs/cgroup is the new one; the machine's mounts stay.
 PRIVATE_CGROUP = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "
 
 

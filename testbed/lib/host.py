@@ -78,7 +78,7 @@ def create(name: str, release: str, port: int, key: str | None = None) -> None:
         with timed(f"Create host {name} ({release}{', from a snapshot' if key else ''}, ssh port {port})"):
             try:
                 _start(name, release, port, source, libraries)
-                _wait_until_running(box)
+                _wait_until_up(box, converged=key is not None)
                 _learn_host_keys(box, port)
             except BaseException:
                 # Half a host is worse than none: the next run would trip over it.
@@ -245,8 +245,6 @@ def _put_files(box: str) -> None:
             (SOURCES / "webhook_receiver.py", "usr/local/lib/testbed/webhook_receiver.py", 0o755),
             (SOURCES / "simulator/gateway_sim.py", "usr/local/bin/gateway-sim", 0o755),
         ):
-            if not source.exists():
-                continue
             place = tree / target
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, place)
@@ -293,10 +291,19 @@ def _refuse_taken_port(port: int) -> None:
             raise UserError(f"port {port} on 127.0.0.1 is taken: {hint}.") from error
 
 
-def _wait_until_running(box: str) -> None:
+def _wait_until_up(box: str, *, converged: bool) -> None:
+    """Wait for the end of the boot; a converged host may wait for a tap in it, so there sshd is enough."""
     until = time.monotonic() + BOOT_SECONDS
     state = ""
     while time.monotonic() < until:
+        if converged:
+            state = docker.run(
+                "exec", box, "systemctl", "is-active", "ssh.service", check=False
+            ).stdout.strip()
+            if state == "active":
+                return
+            time.sleep(0.2)
+            continue
         state = docker.run("exec", box, "systemctl", "is-system-running", check=False).stdout.strip()
         if state == "running":
             return

@@ -1,4 +1,7 @@
-"""The image of the disposable VPS: one recipe for every release, built once, named by what went into it."""
+"""The images: the disposable VPS, one recipe for every release, and the builder of the simulated Gateway.
+
+Each is built once and named by a hash of what went into it.
+"""
 
 import hashlib
 import os
@@ -15,7 +18,9 @@ from testbed.lib.progress import UserError, must, say, timed
 
 RELEASES = {"bookworm": "12", "trixie": "13"}
 REGISTRY_SECONDS = 15.0  # how long a registry may stay silent before we make the base ourselves
-RECIPE = SOURCES / "image"
+RECIPES = SOURCES / "image"
+HOST, BUILDER = "host", "builder"
+BUILDER_RELEASE = "bookworm"
 
 
 def check_release(release: str) -> None:
@@ -31,11 +36,12 @@ def check_release(release: str) -> None:
         raise UserError(f"there is no Debian release {release!r} here: choose one of {', '.join(RELEASES)}.")
 
 
-def ensure(release: str) -> str:
-    """Build the image of a release unless it is there.
+def ensure(release: str, recipe: str = HOST) -> str:
+    """Build an image unless it is there; older ones of the same kind go.
 
     Args:
         release: code name.
+        recipe: HOST or BUILDER.
 
     Returns:
         The image's name.
@@ -44,31 +50,34 @@ def ensure(release: str) -> str:
         UserError: it cannot be built.
     """
     check_release(release)
-    name = image_name(release)
+    name = image_name(release, recipe)
     with only_one(f"image-{release}"):
         if docker.image_exists(name):
             return name
         _ensure_base(release)
-        _build(release, name)
+        _build(release, recipe, name)
+        _drop_older(name)
     return name
 
 
-def image_name(release: str) -> str:
-    """Name the image by everything that makes it.
+def image_name(release: str, recipe: str = HOST) -> str:
+    """Name an image by everything that makes it.
 
     Args:
         release: code name.
+        recipe: HOST or BUILDER.
 
     Returns:
         repository:tag.
     """
     digest = hashlib.sha256(release.encode())
-    for path in sorted(path for path in RECIPE.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(RECIPE)}\0{os.access(path, os.X_OK)}\0".encode())
+    folder = RECIPES / recipe
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder)}\0{os.access(path, os.X_OK)}\0".encode())
         digest.update(path.read_bytes())
     for path, text in sorted(forwarded(release).items()):
         digest.update(f"{path}\0{text}\0".encode())
-    return f"ibgw-host:{release}-{digest.hexdigest()[:12]}"
+    return f"ibgw-{recipe}:{release}-{digest.hexdigest()[:12]}"
 
 
 def forwarded(release: str) -> dict[str, str]:
@@ -178,12 +187,21 @@ def _bootstrap(release: str, name: str) -> None:
             subprocess.run(root.as_root(["rm", "-rf", "--one-file-system", str(tree)]), check=False)
 
 
-def _build(release: str, name: str) -> None:
+def _drop_older(name: str) -> None:
+    """Remove earlier builds of an image; one that a host still runs from stays until the next build."""
+    repository, _, tag = name.partition(":")
+    release = tag.partition("-")[0]
+    for other in docker.run("images", "--format={{.Repository}}:{{.Tag}}", repository).stdout.split():
+        if other != name and other.startswith(f"{repository}:{release}-"):
+            docker.run("rmi", other, check=False)
+
+
+def _build(release: str, recipe: str, name: str) -> None:
     log = LOGS / f"image-{release}.log"
     TESTBED.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="image-", dir=TESTBED) as folder:
         context = Path(folder)
-        shutil.copytree(RECIPE, context, dirs_exist_ok=True)
+        shutil.copytree(RECIPES / recipe, context, dirs_exist_ok=True)
         (context / "forwarded").mkdir()
         for path, text in forwarded(release).items():
             target = context / "forwarded" / path
@@ -201,5 +219,5 @@ def _build(release: str, name: str) -> None:
         ]
         # The classic builder: it needs no plug-in, and it leaves no cache behind that only it can find.
         must(
-            f"Build the image of the {release} host", command, log, env={**os.environ, "DOCKER_BUILDKIT": "0"}
+            f"Build the {recipe} image ({release})", command, log, env={**os.environ, "DOCKER_BUILDKIT": "0"}
         )

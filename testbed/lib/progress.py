@@ -19,6 +19,7 @@ from pathlib import Path
 TICK_TTY = 1.0  # seconds between signs of life where the line can be rewritten
 TICK_LOG = 10.0  # seconds between them where every one is a new line
 TAIL = 40  # lines of the log that a failure shows
+LOG_BYTES = 8 << 20  # a log larger than this starts anew
 
 
 class UserError(Exception):
@@ -72,8 +73,12 @@ def run_step(
     say(f"==> {title}")
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.unlink()
     with log.open("a", encoding="utf-8", errors="replace") as sink:
         sink.write(f"==> {title}\n")
+        sink.flush()
+        start = log.stat().st_size
         try:
             child = subprocess.Popen(
                 list(command),
@@ -100,7 +105,7 @@ def run_step(
         say(f"    done in {took:.1f} s")
     else:
         if not show:
-            _print_tail(log)
+            _print_tail(log, start)
         say(f"    failed after {took:.1f} s (exit code {code}); whole log: {log}")
     return code
 
@@ -170,9 +175,10 @@ def _alive(seconds: float, last: str, rewrite: bool) -> None:
         say(text[:160])
 
 
-def _print_tail(log: Path) -> None:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
-    for line in lines:
+def _print_tail(log: Path, start: int) -> None:
+    """Show the end of what this step wrote."""
+    text = log.read_bytes()[start:].decode("utf-8", "replace")
+    for line in text.splitlines()[-TAIL:]:
         say(f"    | {line}")
 
 

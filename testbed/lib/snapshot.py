@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from testbed.lib import docker, image
+from testbed.lib.paths import ROOT
 from testbed.lib.progress import UserError
 
 REPOSITORY = "ibgw-snapshot"
@@ -83,8 +84,10 @@ def key_of(places: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for release in image.RELEASES:
         digest.update(image.image_name(release).encode())
-    for path in sorted(set(_files(places))):
-        digest.update(f"\0{path}\0{os.access(path, os.X_OK)}\0".encode())
+    for path in sorted({path.resolve() for path in _files(places)}):
+        # The same files in another checkout give the same key.
+        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        digest.update(f"\0{name}\0{os.access(path, os.X_OK)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
