@@ -11,7 +11,8 @@ import pytest
 from harness.instance import Instance
 from testinfra.host import Host
 
-JOURNAL_LINES = 120
+JOURNAL_LINES = 150
+_printed: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     report = yield
     host = getattr(item, "funcargs", {}).get("_testinfra_host")
     if report.failed and call.when != "teardown" and host is not None:
-        journal = host.run(f"journalctl --no-pager --lines={JOURNAL_LINES} --unit='ibgateway*' 2>&1")
-        report.sections.append((f"journal of the units on {host.backend.hostname}", journal.stdout))
+        name = host.backend.hostname
+        journal = host.run(f"journalctl --no-pager --lines={JOURNAL_LINES} --unit='ibgateway*' 2>&1").stdout
+        shown = "(nothing new since the failure above)" if _printed.get(name) == journal else journal
+        _printed[name] = journal
+        report.sections.append((f"journal of the units on {name}", shown))
     return report

@@ -39,6 +39,28 @@ def run_probe(host: Host, name: str, *args: str, user: str = "root", path: str =
     return json.loads(result.stdout)
 
 
+def unit_properties(host: Host, unit: str) -> dict[str, str]:
+    """Return what systemd has loaded for a unit: the property names and their text.
+
+    Args:
+        host: the test host.
+        unit: the unit's name.
+    """
+    output = host.check_output("systemctl show %s", unit)
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+def json_lines(host: Host, path: str) -> list[dict[str, Any]]:
+    """Return the objects in a file with one JSON object a line; none if there is no such file.
+
+    Args:
+        host: the test host.
+        path: the file.
+    """
+    result = host.run("cat %s", path)
+    return [json.loads(line) for line in result.stdout.splitlines()] if result.rc == 0 else []
+
+
 @dataclass(frozen=True)
 class Instance:
     """An instance of the inventory on one host.
@@ -72,14 +94,9 @@ class Instance:
         """The hash the simulated server keeps of a password that arrived intact."""
         return hashlib.sha256(self.given["password"].encode()).hexdigest()
 
-    def unit_properties(self, unit: str = "") -> dict[str, str]:
-        """Return what systemd has loaded for a unit: the property names and their text.
-
-        Args:
-            unit: a unit's name; the instance's own by default.
-        """
-        output = self.host.check_output("systemctl show %s", unit or self.unit)
-        return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+    def unit_properties(self) -> dict[str, str]:
+        """Return what systemd has loaded for the instance's unit, as text."""
+        return unit_properties(self.host, self.unit)
 
     def status(self) -> dict[str, Any]:
         """Return the instance's part of `ibgatewayctl status --json`."""
@@ -89,17 +106,13 @@ class Instance:
         (status,) = json.loads(result.stdout)["instances"]
         return status
 
-    def _lines(self, path: str) -> list[dict[str, Any]]:
-        result = self.host.run("cat %s", path)
-        return [json.loads(line) for line in result.stdout.splitlines()] if result.rc == 0 else []
-
     def events(self) -> list[dict[str, Any]]:
         """Return the instance's events, the oldest first."""
-        return self._lines(f"/var/lib/ibgateway/{self.name}/events.jsonl")
+        return json_lines(self.host, f"/var/lib/ibgateway/{self.name}/events.jsonl")
 
     def logins(self) -> list[dict[str, Any]]:
         """Return the logins that reached the simulated server, as the server recorded them."""
-        return self._lines(f"/var/lib/ibgateway/{self.name}/settings/simulator/logins.jsonl")
+        return json_lines(self.host, f"/var/lib/ibgateway/{self.name}/settings/simulator/logins.jsonl")
 
     def journal(self, *options: str) -> str:
         """Return what the instance's unit wrote to the journal.

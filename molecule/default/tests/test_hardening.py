@@ -3,7 +3,7 @@
 import shlex
 
 import pytest
-from harness.instance import Instance, run_probe
+from harness.instance import Instance, run_probe, unit_properties
 from testinfra.host import Host
 
 UNITS = ["ibgateway@live.service", "ibgateway-display@live.service", "ibgateway-watch.service"]
@@ -30,14 +30,9 @@ HIGHEST_EXPOSURE = {
 }
 
 
-def loaded(host: Host, unit: str) -> dict[str, str]:
-    output = host.check_output("systemctl show %s", unit)
-    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-
-
 @pytest.mark.parametrize("unit", UNITS)
 def test_units_are_sandboxed(host: Host, unit: str):
-    found = loaded(host, unit)
+    found = unit_properties(host, unit)
     assert {name: found[name] for name in PROPERTIES} == PROPERTIES
     assert found["SystemCallFilter"]
     assert found["User"] not in ("", "root")
@@ -52,11 +47,11 @@ def test_exposure_stays_low(host: Host, unit: str):
 
 
 def test_the_launcher_may_make_code_because_java_must(host: Host):
-    assert loaded(host, "ibgateway@live.service")["MemoryDenyWriteExecute"] == "no"
+    assert unit_properties(host, "ibgateway@live.service")["MemoryDenyWriteExecute"] == "no"
 
 
 def test_no_login_storm_is_possible(host: Host):
-    unit = loaded(host, "ibgateway@live.service")
+    unit = unit_properties(host, "ibgateway@live.service")
     assert unit["StartLimitIntervalUSec"] == "6h"
     assert int(unit["StartLimitBurst"]) <= 3
     assert unit["RestartForceExitStatus"] == "75"
@@ -76,6 +71,8 @@ def test_systemd_knows_every_line_of_the_units(host: Host):
 )
 @pytest.mark.parametrize("user", ["ibgateway", "ibgateway-watch"])
 def test_what_is_installed_cannot_be_changed_by_the_services(host: Host, tree: str, user: str):
+    assert host.file(tree).is_directory
+    assert host.run("id %s", user).rc == 0
     command = ["runuser", "-u", user, "--", "find", tree, "-writable", "!", "-type", "l"]
     found = host.run("cd / && " + shlex.join(command))
     assert found.stdout == ""

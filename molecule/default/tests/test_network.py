@@ -50,6 +50,9 @@ def test_ports_do_not_answer_outside(host: Host, instances: dict[str, Instance])
     assert reachable, (
         "the controller reaches the host at none of its addresses, so this test would prove nothing"
     )
+    # Gateway listens on every address, as the real one does; the firewall is what keeps others out.
+    listening = host.check_output("ss -Hltn")
+    assert all(f"*:{instance.ports['api']} " in listening for instance in instances.values())
     ports = [port for instance in instances.values() for port in instance.ports.values()]
     answering = [(address, port) for address in reachable for port in ports if open_from_here(address, port)]
     assert answering == []
@@ -64,9 +67,10 @@ def test_only_allowed_users_get_the_api_on_loopback(instance: Instance, address:
 
 
 def test_the_hosts_own_address_is_no_way_around(instance: Instance):
+    port = str(instance.ports["api"])
     for address in addresses(instance.host):
         if "%" not in address:
-            port = str(instance.ports["api"])
+            assert "version" in run_probe(instance.host, "handshake", address, port, user="ops")
             refused = run_probe(instance.host, "handshake", address, port, user="nobody")
             assert "error" in refused, (address, refused)
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from harness.instance import Instance
+from harness.instance import Instance, json_lines, unit_properties
 from harness.wait import wait_until
 from testinfra.host import Host
 
@@ -67,7 +67,7 @@ def test_status_of_an_unknown_instance_is_refused(host: Host):
 
 def test_java_and_display_run_as_the_service_user(instance: Instance):
     pid = instance.status()["java_pid"]
-    display = instance.unit_properties(f"ibgateway-display@{instance.name}.service")
+    display = unit_properties(instance.host, f"ibgateway-display@{instance.name}.service")
     owners = instance.host.check_output("stat -c %%U /proc/%s /proc/%s", pid, display["MainPID"])
     assert owners.split() == ["ibgateway", "ibgateway"]
 
@@ -79,19 +79,15 @@ def test_java_and_display_run_as_the_service_user(instance: Instance):
 )
 def test_the_operator_was_told(host: Host, name: str, said: str):
     def look() -> bool:
-        lines = host.file("/var/lib/testbed/webhook.jsonl").content_string.splitlines()
-        bodies = [json.dumps(json.loads(line)["body"], ensure_ascii=False) for line in lines]
+        messages = json_lines(host, "/var/lib/testbed/webhook.jsonl")
+        bodies = [json.dumps(message["body"], ensure_ascii=False) for message in messages]
         return any(name in body and said.lower() in body.lower() for body in bodies)
 
     wait_until(look, f"a message about {name} that says {said}", 20)
 
 
 def test_the_watcher_runs(host: Host):
-    unit = dict(
-        line.split("=", 1)
-        for line in host.check_output("systemctl show ibgateway-watch.service").splitlines()
-        if "=" in line
-    )
+    unit = unit_properties(host, "ibgateway-watch.service")
     assert unit["ActiveState"] == "active"
     assert unit["UnitFileState"] == "enabled"
     assert unit["User"] == "ibgateway-watch"
