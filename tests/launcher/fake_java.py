@@ -1,4 +1,4 @@
-"""Stands in for `java`: prints a transcript as IBC would, opens an API port, obeys STOP. Run by a tiny script.
+"""Stands in for `java`: prints a transcript as IBC would, opens an API port, obeys STOP.
 
 Its script is JSON in $FAKE_JAVA: a list of steps, each a one-key object:
   {"say": "…"}        an IBC line (time stamp added)      {"raw": "…"}     a line as it is

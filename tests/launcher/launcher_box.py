@@ -133,8 +133,8 @@ class Box:
     def state_json(self) -> dict:
         return json.loads((self.run / "state.json").read_text())
 
-    def argv(self, run: Run) -> str:
-        """Java's arguments as the launcher logged them."""
+    def argv(self) -> str:
+        """The running Java's arguments."""
         pid = self.state_json()["java_pid"]
         return (Path("/proc") / str(pid) / "cmdline").read_text().replace("\0", " ")
 

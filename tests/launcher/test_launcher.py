@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from launcher_box import PASSWORD, SUCCESS, says
 from ibgatewaylib import properties
+from launcher_box import PASSWORD, SUCCESS, says
 
 TWO_FACTOR = "Second Factor Authentication"
 RESUMED = ["version: 3.25.0", "Re-starting session", "Login has completed", "Configuration tasks completed"]
@@ -114,7 +114,7 @@ def test_token_restart(box):
 
     again = box.start({"remove": "abc/autorestart"}, *ready_steps(box, resumed=True))
     again.wait_ready()
-    assert "-Drestart=abc" in box.argv(again)
+    assert "-Drestart=abc" in box.argv()
     assert again.stop() == 0
     assert box.types()[-5:] == ["starting", "token_restart", "ready", "stopping", "stopped"]
     assert box.state_json()["logins"] == 0
@@ -160,7 +160,7 @@ def test_two_tokens_are_both_set_aside(box):
         (box.settings / name / "autorestart").touch()
     run = box.start(*ready_steps(box))
     run.wait_ready()
-    assert "-Drestart" not in box.argv(run)
+    assert "-Drestart" not in box.argv()
     assert not list(box.settings.glob("*/autorestart"))
     assert run.stop() == 0
 
@@ -279,7 +279,7 @@ def test_password_never_reaches_the_journal(box):
     (box.credentials / "password").write_text("canary-1234")
     run = box.start({"password": True}, *ready_steps(box))
     run.wait_ready()
-    assert "canary" not in box.argv(run)
+    assert "canary" not in box.argv()
     environment = (Path("/proc") / str(box.state_json()["java_pid"]) / "environ").read_text()
     assert "canary" not in environment
     assert "intruder" not in environment

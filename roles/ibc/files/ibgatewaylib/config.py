@@ -39,7 +39,8 @@ def read(instance: Instance) -> tuple[bytes, Settings]:
         the file's bytes, and what the launcher needs of it.
 
     Raises:
-        ConfigurationInvalid: missing, malformed, holds a credential, or names another port than `instance.toml`.
+        ConfigurationInvalid: missing, malformed, with a credential in it, or with another port than
+            `instance.toml` has.
     """
     file = instance.etc_dir / "ibc.ini"
     try:
@@ -54,7 +55,8 @@ def read(instance: Instance) -> tuple[bytes, Settings]:
         raise ConfigurationInvalid(f"{file} is not a valid settings file ({error}): {_RERUN}") from None
     if secret := [key for key in SECRET_KEYS if values.get(key)]:
         raise ConfigurationInvalid(
-            f"{file} holds {secret[0]}: credentials belong to the vault; remove it from ibc_settings and {_RERUN}"
+            f"{file} holds {secret[0]}: credentials belong to the vault; remove it from ibc_settings, "
+            f"then {_RERUN}"
         )
     for key, port in (
         ("CommandServerPort", instance.command_port),
@@ -86,7 +88,7 @@ def write(instance: Instance, settings: bytes, credentials: Credentials) -> Path
     try:
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             stream.write(settings + secret.encode("ascii"))
         draft.replace(file)
     except OSError as error:

@@ -277,4 +277,4 @@ def _tidy(text: str) -> str:
 
 def unescape_basic(text: str) -> str:
     """Undo the entities Swing labels use; enough for words shown to a person."""
-    return text.replace("&nbsp;", " ").replace("&lt;", "‹").replace("&gt;", "›").replace("&amp;", "&")
+    return text.replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

@@ -6,6 +6,7 @@ and turned into state, events and the unit's status text.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -121,9 +122,8 @@ class Launcher:
             "resumes": command.resumes,
         }
         self._emit("starting", detail)
-        say(
-            f"Gateway {instance.gateway_version}, IBC {instance.ibc_version}, {instance.mode}: {' '.join(command.argv)}"
-        )
+        say(f"Gateway {instance.gateway_version}, IBC {instance.ibc_version}, {instance.mode}")
+        say(f"command: {' '.join(command.argv)}")
         began = time.monotonic()
         self._session = Session(
             self._limits,
@@ -165,7 +165,7 @@ class Launcher:
         verdict, events = decide(end, self._session)
         for kind, detail in events:
             self._emit(kind, detail)
-        # A token that did not bring the session back would hang the next start just the same; several are useless.
+        # A token that did not bring the session back would hang the next start just the same.
         if len(tokens) > 1 or verdict.reason in ("stuck_resuming", "token_expired"):
             self._set_aside(tokens)
         return verdict
@@ -326,6 +326,7 @@ class Launcher:
             "since": self._since,
             "status": sentence,
             "started": self._started,
+            "pid": os.getpid(),
             "java_pid": self._java.pid if self._java and self._java.status() is None else None,
             "logins": logins,
             "api_port": self._instance.api_port,
@@ -357,7 +358,7 @@ def main(argv: list[str], limits: Limits | None = None) -> int:
     """Run the instance named on the command line.
 
     Args:
-        argv: `NAME [--config DIRECTORY]`; the directory that holds instance.toml, default /etc/ibgateway/NAME.
+        argv: `NAME [--config DIRECTORY]`; the directory with instance.toml, default /etc/ibgateway/NAME.
         limits: how long each step may take.
 
     Returns:
@@ -367,12 +368,11 @@ def main(argv: list[str], limits: Limits | None = None) -> int:
         say("usage: launcher NAME [--config DIRECTORY]", 3)
         return exitcodes.CONFIGURATION
     name = argv[0]
+    if not instances.NAME.fullmatch(name):
+        say(f"{name!r} is not an instance name: use ibgateway@NAME with a name of the inventory", 3)
+        return exitcodes.CONFIGURATION
     signals = catch_signals()
     try:
-        if not instances.NAME.fullmatch(name):
-            raise ConfigurationInvalid(
-                f"{name!r} is not an instance name: use ibgateway@NAME with a name of the inventory"
-            )
         instance = instances.load(Path(argv[2]) if len(argv) == 3 else instances.ETC / name)
     except ConfigurationInvalid as refused:
         return _refuse(name, str(refused))
@@ -380,7 +380,7 @@ def main(argv: list[str], limits: Limits | None = None) -> int:
 
 
 def _refuse(name: str, sentence: str) -> int:
-    """Tell what can be told without an instance: journal, status and, where the unit names them, the files."""
+    """Tell what can be told without an instance: journal, status and, where they are found, the files."""
     say(sentence, 3)
     Notifier().status(sentence)
     home = Path(os.environ.get("HOME", "/nonexistent"))
@@ -389,9 +389,7 @@ def _refuse(name: str, sentence: str) -> int:
         event = EventLog(home / "events.jsonl", name, lambda text: say(text, 3)).emit(
             "configuration_invalid", {"text": sentence}
         )
-    run_dir = Path("/run/ibgateway") / name
-    if os.access(run_dir, os.W_OK):
-        now = timestamp(time.time())
-        state = {"instance": name, "state": "failed", "since": now, "status": sentence, "last_event": event}
-        statefile.write(run_dir / "state.json", state)
+    state = {"instance": name, "state": "failed", "since": timestamp(time.time()), "status": sentence}
+    with contextlib.suppress(OSError):
+        statefile.write(Path("/run/ibgateway") / name / "state.json", {**state, "last_event": event})
     return exitcodes.CONFIGURATION

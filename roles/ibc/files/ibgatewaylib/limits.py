@@ -6,8 +6,8 @@ from __future__ import annotations
 class Limits:
     """The limits in force; tests shorten them.
 
-    A saved session or a login window that does not come costs nothing to repeat, so those are short. Where the
-    credentials may have been submitted, time is more generous: a repetition costs a login, perhaps a tap.
+    A saved session or a login window that does not come costs nothing to repeat, so those are short. Where
+    the credentials may have been submitted, time is more generous: a repetition costs a login, or a tap.
     """
 
     java = 120.0
@@ -19,7 +19,7 @@ class Limits:
     logging_in = 180.0
     """Since the last sign of progress of a login."""
     logging_in_total = 900.0
-    """The whole of one login without its second factor (a link that comes and goes shows progress for ever)."""
+    """The whole of one login; a link that comes and goes shows progress for ever."""
     two_factor_grace = 60.0
     """Added to IBC's SecondFactorAuthenticationTimeout."""
     two_factor_answered = 180.0

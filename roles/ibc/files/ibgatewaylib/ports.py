@@ -1,4 +1,4 @@
-"""Are the instance's ports free before Gateway starts? Gateway and IBC only log a failure and go on without."""
+"""Are the instance's ports free? Gateway and IBC only log that one is not, and go on without it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def write(file: Path, state: dict) -> None:
     """
     draft = file.with_name("." + file.name + ".new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-    with open(descriptor, "w", encoding="utf-8") as stream:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         os.fchmod(descriptor, 0o640)
         json.dump(state, stream, ensure_ascii=False, indent=1)
         stream.write("\n")

@@ -1,0 +1,151 @@
+"""Keep one systemd credential encrypted on disk, and say whether that changed anything.
+
+The secret comes on standard input and goes nowhere but into `systemd-creds`: not into an argument, the
+environment, a message or a temporary file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+_LIMIT = 1 << 20
+
+HELP = """\
+Examples:
+  printf %s "$SECRET" | credential set --name password --file /etc/ibgateway/live/credentials/password.cred
+  … credential set --name password --file … --check     says what would happen, writes nothing
+
+Prints `changed` or `unchanged`. Exit codes: 0 done, 1 failed (standard error says why), 2 usage.
+"""
+
+
+class Failed(Exception):  # noqa: N818 - it is what happened
+    """The credential could not be kept; the message names the remedy."""
+
+
+def keep(secret: bytes, name: str, file: Path, *, check: bool) -> bool:
+    """Bring an encrypted credential to the wanted content.
+
+    Args:
+        secret: the wanted content.
+        name: the credential's name; `systemd-creds` binds it into the ciphertext.
+        file: where; mode 0600 in a directory of mode 0700, replaced as a whole.
+        check: change nothing.
+
+    Returns:
+        whether the file differed (or, without `check`, was rewritten).
+
+    Raises:
+        Failed: `systemd-creds` or the file system refused.
+    """
+    if file.exists() and _decrypt(name, file) == secret:
+        return False
+    if check:
+        return True
+    encrypted = _systemd_creds("encrypt", "--with-key=host", f"--name={name}", "-", "-", data=secret)
+    try:
+        if not file.parent.is_dir():
+            file.parent.mkdir(mode=0o700)
+        _replace(file, encrypted)
+    except OSError as error:
+        raise Failed(
+            f"{file} cannot be written: {error.strerror}; run as root, see that the disk is not full"
+        ) from None
+    return True
+
+
+def _decrypt(name: str, file: Path) -> bytes | None:
+    try:
+        return _systemd_creds("decrypt", f"--name={name}", str(file), "-")
+    except Failed:
+        # Written for another host key or name: nobody can read it any more, so it is replaced.
+        print(f"{file} cannot be decrypted on this host, it is replaced", file=sys.stderr)
+        return None
+
+
+def _systemd_creds(*arguments: str, data: bytes = b"") -> bytes:
+    try:
+        done = subprocess.run(
+            ["systemd-creds", *arguments], input=data, capture_output=True, timeout=60, check=False
+        )
+    except FileNotFoundError:
+        raise Failed(
+            "systemd-creds is missing: this needs systemd 250 or later (Debian 12 or later)"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise Failed("systemd-creds did not answer within 60 s") from None
+    if done.returncode:
+        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise Failed(
+            f"systemd-creds {arguments[0]} failed ({reason[-1] if reason else done.returncode}): run as root, and see "
+            "that /var/lib/systemd is writable (the host's key is /var/lib/systemd/credential.secret)"
+        )
+    return done.stdout
+
+
+def _replace(file: Path, content: bytes) -> None:
+    draft = file.with_name(f".{file.name}.new")
+    try:
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(
+            draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(file)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def main(argv: list[str]) -> int:
+    """Run the tool.
+
+    Args:
+        argv: the arguments without the program's name.
+
+    Returns:
+        the exit code.
+    """
+    parser = argparse.ArgumentParser(
+        prog="credential",
+        description=__doc__,
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    setting = commands.add_parser("set", help="keep a credential as given on standard input")
+    setting.add_argument(
+        "--name", required=True, help="the credential's name, as LoadCredentialEncrypted= has it"
+    )
+    setting.add_argument("--file", required=True, type=Path, help="the encrypted file")
+    setting.add_argument("--check", action="store_true", help="say what would happen, write nothing")
+    options = parser.parse_args(argv)
+    if not _NAME.fullmatch(options.name):
+        parser.error("--name may hold letters, digits, '.', '_' and '-' only")
+    if not options.file.is_absolute():
+        parser.error("--file must be an absolute path")
+
+    secret = sys.stdin.buffer.read(_LIMIT + 1).removesuffix(b"\n")
+    if not secret or len(secret) > _LIMIT:
+        print(
+            f"credential {options.name}: standard input is empty or larger than 1 MiB: pass the secret there",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        changed = keep(secret, options.name, options.file, check=options.check)
+    except Failed as failed:
+        print(f"credential {options.name}: {failed}", file=sys.stderr)
+        return 1
+    print("changed" if changed else "unchanged")
+    return 0
