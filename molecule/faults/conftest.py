@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from harness.instance import Instance
 from harness.site import Run, run_site
 
 
@@ -12,3 +13,10 @@ from harness.site import Run, run_site
 def site() -> Callable[..., Run]:
     """`site.yml` on this scenario's host; takes ansible-playbook's arguments and extra variables."""
     return partial(run_site, Path(__file__).parent / "inventory")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def everything_is_ready(instances: dict[str, Instance]) -> None:
+    """Each file's tests begin when every instance is ready."""
+    for instance in instances.values():
+        instance.wait_for("ready")

@@ -22,11 +22,13 @@ def test_stop_logs_out_through_ibc_and_start_asks_for_the_tap(live: Instance):
     assert not live.host.file("/run/ibgateway/live/config.ini").exists
     assert live.status()["state"] == "stopped"
 
-    # Starting blocks until Gateway is ready, as systemd has it; the tap comes meanwhile.
-    live.host.check_output("systemd-run --unit=start-live ibgatewayctl start live")
+    live.simulate("set", "push=wait")
+    # `ibgatewayctl start` follows until the instance is ready; the tap comes meanwhile.
+    live.host.check_output("systemd-run --quiet ibgatewayctl start live")
     live.wait_for("two_factor")
     live.simulate("approve")
     live.wait_for("ready")
+    live.simulate("reset")
     assert len(live.logins()) == logins + 1
 
 
@@ -48,9 +50,9 @@ def test_a_killed_java_is_a_crash_and_systemd_relaunches(paper: Instance):
 def test_a_refused_password_parks_and_is_tried_once(paper: Instance):
     seen, logins = len(paper.events()), len(paper.logins())
     paper.host.check_output("ibgatewayctl stop paper")
-    paper.simulate("wrong-password")
+    paper.simulate("set", "login=wrong_password")
 
-    paper.host.run("timeout 60 ibgatewayctl start paper")
+    assert paper.host.run("timeout 60 ibgatewayctl start paper").rc == 1
 
     paper.wait_for("parked")
     unit = wait_until(
