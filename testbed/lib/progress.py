@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 TICK_TTY = 1.0  # seconds between signs of life where the line can be rewritten
@@ -46,6 +46,41 @@ def timed(title: str) -> Iterator[None]:
     begin = time.monotonic()
     yield
     say(f"    done in {time.monotonic() - begin:.1f} s")
+
+
+@contextlib.contextmanager
+def waiting(title: str) -> Iterator[Callable[[str], None]]:
+    """Frame a wait whose caller knows best what to show meanwhile.
+
+    Args:
+        title: what is awaited, as a sentence in the imperative.
+
+    Yields:
+        A function that takes the present state in words; it shows one when it is new, or the clock went on.
+    """
+    say(f"==> {title}")
+    begin = time.monotonic()
+    rewrite = sys.stdout.isatty()
+    shown, due = "", begin
+
+    def tick(state: str) -> None:
+        nonlocal shown, due
+        now = time.monotonic()
+        if rewrite or now >= due or _words(state) != _words(shown):
+            _alive(now - begin, state, rewrite)
+            shown, due = state, now + TICK_LOG
+
+    try:
+        yield tick
+    finally:
+        if rewrite:
+            print("\r\033[K", end="", flush=True)
+    say(f"    done in {time.monotonic() - begin:.1f} s")
+
+
+def _words(text: str) -> str:
+    """Drop the numbers, so that a clock inside a text does not make it new."""
+    return "".join(letter for letter in text if not letter.isdigit())
 
 
 def run_step(

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 
 from testbed.lib.paths import LOGS, TESTBED
@@ -56,6 +58,7 @@ def install(*packages: str) -> None:
     """
     if shutil.which("apt-get") is None:
         raise UserError(f"please install by hand, this system has no apt-get: {', '.join(packages)}.")
+    before = _known_packages()
     log = LOGS / "apt.log"
     command = as_root(
         [
@@ -74,14 +77,41 @@ def install(*packages: str) -> None:
         must(f"{title}, second try", command, log)
     RECORD.parent.mkdir(parents=True, exist_ok=True)
     partial = RECORD.with_suffix(".new")
-    partial.write_text(json.dumps(sorted({*installed_by_us(), *packages})))
+    partial.write_text(json.dumps(sorted({*installed_by_us(), *(_known_packages() - before)})))
     partial.replace(RECORD)
 
 
+def _known_packages() -> set[str]:
+    query = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\\n"]
+    lines = subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line.split()[1] for line in lines if line.startswith("ii")}
+
+
 def installed_by_us() -> list[str]:
-    """Say which packages this checkout installed on the machine.
+    """Say which packages came to this machine because of this checkout.
 
     Returns:
-        Package names.
+        Package names, those that others asked for included.
     """
     return json.loads(RECORD.read_text()) if RECORD.exists() else []
+
+
+def main(packages: Sequence[str]) -> int:
+    """Install packages for a shell script, as in `python3 -m testbed.lib.root PACKAGE`.
+
+    Args:
+        packages: package names.
+
+    Returns:
+        Exit code: 0 installed, 1 not.
+    """
+    try:
+        install(*packages)
+    except UserError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,274 @@
+"""The stages of scripts/test: lint, unit, molecule."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from scripts.lib import results
+from scripts.lib.results import Result
+from testbed.lib.paths import CACHE, LOGS, ROOT
+from testbed.lib.progress import UserError, run_step, say
+
+REPORTS = CACHE / "results"
+STAGES = ("lint", "unit", "molecule")
+GENERATED = {".git", ".cache", ".ansible", "__pycache__"}
+
+
+def scripts_by_language(root: Path = ROOT) -> dict[str, list[str]]:
+    """Find the programs that no file name gives away, by their first line.
+
+    Args:
+        root: the project.
+
+    Returns:
+        "python" and "shell" → paths relative to the root.
+    """
+    found: dict[str, list[str]] = {"python": [], "shell": []}
+    for path in repository_files(root):
+        with path.open("rb") as handle:
+            first = handle.readline(80).decode("utf-8", "replace")
+        name = str(path.relative_to(root))
+        if path.suffix == ".sh" or (first.startswith("#!") and first.rstrip().endswith(("sh", "bash"))):
+            found["shell"].append(name)
+        elif first.startswith("#!") and "python" in first and path.suffix != ".py":
+            found["python"].append(name)
+    return found
+
+
+def repository_files(root: Path) -> list[Path]:
+    """List the project's own files: what Git would keep, or everything where this is no Git checkout.
+
+    Args:
+        root: the project.
+
+    Returns:
+        Existing regular files, sorted.
+    """
+    query = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        listed = None
+    if listed is not None and listed.returncode == 0:
+        paths = [root / name for name in listed.stdout.split("\0") if name]
+    else:
+        paths = [path for path in root.rglob("*") if _is_ours(path.relative_to(root))]
+    return sorted(path for path in paths if path.is_file() and not path.is_symlink())
+
+
+def _is_ours(path: Path) -> bool:
+    return GENERATED.isdisjoint(path.parts) and not path.parts[0].startswith(".venv")
+
+
+def lint_commands(root: Path = ROOT) -> dict[str, list[str]]:
+    """Say what lint runs.
+
+    Args:
+        root: the project.
+
+    Returns:
+        Name → command.
+    """
+    programs = scripts_by_language(root)
+    playbooks = ["site.yml", *sorted(str(path.relative_to(root)) for path in root.glob("playbooks/*.yml"))]
+    return {
+        "ruff check": ["ruff", "check", ".", *programs["python"]],
+        "ruff format": ["ruff", "format", "--check", ".", *programs["python"]],
+        "shellcheck": ["shellcheck", "--external-sources", *programs["shell"]],
+        "yamllint": ["yamllint", "--strict", "."],
+        "ansible-playbook --syntax-check": ["ansible-playbook", "--syntax-check", *playbooks],
+        "ansible-lint": ["ansible-lint", "--strict", "--nocolor"],
+    }
+
+
+def lint() -> list[Result]:
+    """Run every linter; one does not stop the next.
+
+    Returns:
+        One row, a check per linter.
+    """
+    begin = time.monotonic()
+    row = Result("lint", 0.0)
+    for name, command in lint_commands().items():
+        if run_step(f"Lint: {name}", command, LOGS / "lint.log", env=_environment(), cwd=ROOT) == 0:
+            row.passed += 1
+        else:
+            row.failures.append(name)
+    row.seconds = time.monotonic() - begin
+    return [row]
+
+
+def unit() -> list[Result]:
+    """Run the tests that need no host.
+
+    Returns:
+        One row.
+    """
+    report = _report("unit")
+    command = [sys.executable, "-m", "pytest", "tests", "-q", "-m", "not jdk", f"--junitxml={report}"]
+    begin = time.monotonic()
+    code = run_step("Unit tests", command, LOGS / "unit.log", env=_environment(), cwd=ROOT, show=True)
+    return [results.read_junit(report, "unit", time.monotonic() - begin, code)]
+
+
+def scenarios(root: Path = ROOT) -> list[str]:
+    """Find Molecule's scenarios.
+
+    Args:
+        root: the project.
+
+    Returns:
+        Their names, `default` first: others may begin with what it leaves behind.
+    """
+    names = sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
+    return sorted(names, key=lambda name: name != "default")
+
+
+def molecule(chosen: Sequence[str] = ()) -> list[Result]:
+    """Run scenarios on real hosts.
+
+    Args:
+        chosen: names; all when empty.
+
+    Returns:
+        Two rows each: the sequence of steps, and the tests inside its verify step.
+
+    Raises:
+        UserError: there is no such scenario, or no engine.
+    """
+    known = scenarios()
+    for name in chosen:
+        if name not in known:
+            raise UserError(f"there is no scenario {name!r}: choose from {', '.join(known)}.")
+    rows = _prepare()
+    if any(row.failures for row in rows):
+        return rows
+    for name in chosen or known:
+        rows += _scenario(name)
+    return rows
+
+
+def _prepare() -> list[Result]:
+    """Make what all scenarios share here, where its progress can be seen; inside a playbook it could not."""
+    begin = time.monotonic()
+    row = Result("hosts", 0.0)
+    for command in (
+        ["testbed/engine", "up"],
+        ["testbed/artifacts"],
+        ["testbed/host", "clients"],
+        ["testbed/host", "image", "bookworm"],
+        ["testbed/host", "image", "trixie"],
+    ):
+        name = " ".join(command)
+        done = subprocess.run([sys.executable, *command], cwd=ROOT, env=_environment(), check=False)
+        if done.returncode < 0 or done.returncode == 130:
+            raise KeyboardInterrupt
+        if done.returncode != 0:
+            row.failures.append(name)
+            break
+        row.passed += 1
+    row.seconds = time.monotonic() - begin
+    return [row]
+
+
+def _scenario(name: str) -> list[Result]:
+    report = _report(f"molecule-{name}")
+    environment = {
+        **_environment(),
+        "PYTEST_ADDOPTS": f"--junitxml={report}",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "NO_COLOR": "1",
+    }
+    begin = time.monotonic()
+    command = ["molecule", "test", "--scenario-name", name]
+    log = LOGS / f"molecule-{name}.log"
+    code = run_step(f"Molecule scenario {name}", command, log, env=environment, cwd=ROOT, show=True)
+    seconds = time.monotonic() - begin
+    sequence = Result(f"molecule {name}", seconds)
+    tests = results.read_junit(report, f"molecule {name}: tests on the host", 0.0, 0)
+    if code == 0:
+        sequence.passed = 1
+        if tests.passed == 0:
+            tests.failures.append(f"molecule {name}: its verify step ran no test")
+    else:
+        sequence.failures.append(f"molecule {name} ended with exit code {code}, see {log}")
+    return [sequence, tests]
+
+
+def _report(name: str) -> Path:
+    """Name a report's file, without one from an earlier run in it."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    path = REPORTS / f"{name}.xml"
+    path.unlink(missing_ok=True)
+    return path
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def plan(words: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Read the command line: stages, and scenarios after `molecule`.
+
+    Args:
+        words: arguments.
+
+    Returns:
+        (stage, its arguments) in order; all stages when there are no words.
+
+    Raises:
+        UserError: a word that is no stage.
+    """
+    chosen: list[tuple[str, list[str]]] = []
+    for word in words:
+        if word in STAGES:
+            chosen.append((word, []))
+        elif chosen and chosen[-1][0] == "molecule":
+            chosen[-1][1].append(word)
+        else:
+            raise UserError(f"there is no stage {word!r}: choose from {', '.join(STAGES)}.")
+    return chosen or [(stage, []) for stage in STAGES]
+
+
+def main(words: Sequence[str]) -> int:
+    """Run stages and sum up.
+
+    Args:
+        words: arguments.
+
+    Returns:
+        Exit code: 0 all passed, 1 something failed, 2 usage, 130 interrupted.
+    """
+    try:
+        stages = plan(words)
+    except UserError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 2
+    rows: list[Result] = []
+    run: dict[str, Callable[[list[str]], list[Result]]] = {
+        "lint": lambda _: lint(),
+        "unit": lambda _: unit(),
+        "molecule": molecule,
+    }
+    interrupted = False
+    for stage, arguments in stages:
+        begin = time.monotonic()
+        try:
+            rows += run[stage](arguments)
+        except UserError as error:
+            rows.append(Result(stage, time.monotonic() - begin, failures=[str(error)]))
+        except KeyboardInterrupt:
+            rows.append(Result(stage, time.monotonic() - begin, failures=["interrupted"]))
+            interrupted = True
+            break
+    say(results.summary(rows))
+    if interrupted:
+        return 130
+    return 1 if any(row.failures for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
