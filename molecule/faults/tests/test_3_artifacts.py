@@ -1,6 +1,7 @@
 """What is not exactly the locked artifact, or not an installer, is refused; nothing half-installed stays."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from harness.instance import Instance
 from harness.site import ROOT, Run
+from harness.wait import wait_until
 from testinfra.host import Host
 
 VERSION = "10.45.9"
@@ -52,18 +54,28 @@ def installed(host: Host) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "fault", ["wrong sha256", "truncated", "truncated before it was locked", "not an installer"]
+    "fault",
+    [
+        "wrong sha256",
+        "truncated",
+        "truncated before it was locked",
+        "not an installer",
+        "for another machine",
+    ],
 )
 def test_a_bad_artifact_is_refused(
     site: Callable[..., Run], lock: dict, good: bytes, paper: Instance, tmp_path: Path, fault: str
 ):
     half = good[: len(good) // 2]
-    entry = {
-        "wrong sha256": lambda: locked(tmp_path, good, sha256="0" * 64),
-        "truncated": lambda: locked(tmp_path, half, sha256=hashlib.sha256(good).hexdigest()),
-        "truncated before it was locked": lambda: locked(tmp_path, half),
-        "not an installer": lambda: locked(tmp_path, b"<html>Not found</html>\n"),
-    }[fault]()
+    machine = re.search(rb"MACHINE='(\w+)'", good)
+    content, sha256 = {
+        "wrong sha256": (good, "0" * 64),
+        "truncated": (half, hashlib.sha256(good).hexdigest()),
+        "truncated before it was locked": (half, ""),
+        "not an installer": (b"<html>Not found</html>\n", ""),
+        "for another machine": (good.replace(machine[0], b"MACHINE='riscv64'", 1), ""),
+    }[fault]
+    entry = locked(tmp_path, content, sha256)
 
     run = install(site, lock, paper, entry)
 
@@ -72,10 +84,33 @@ def test_a_bad_artifact_is_refused(
     assert installed(paper.host) == []
 
 
+@pytest.fixture(scope="module")
+def third_layout(good: bytes) -> bytes:
+    """The good installer, but with its JRE in the third of the places real ones used."""
+    return good.replace(b"LAYOUT='inst'", b"LAYOUT='pref'", 1)
+
+
 def test_the_next_run_heals(
-    site: Callable[..., Run], lock: dict, good: bytes, paper: Instance, tmp_path: Path
+    site: Callable[..., Run], lock: dict, third_layout: bytes, paper: Instance, tmp_path: Path
 ):
-    run = install(site, lock, paper, locked(tmp_path, good))
+    run = install(site, lock, paper, locked(tmp_path, third_layout))
     assert run.code == 0, run.output
     assert installed(paper.host) == [f"/opt/ibgateway/releases/{VERSION}"]
-    assert install(site, lock, paper, locked(tmp_path, good)).changed == 0
+
+
+def test_its_java_is_found_in_the_third_place_too(
+    site: Callable[..., Run], lock: dict, third_layout: bytes, paper: Instance, tmp_path: Path
+):
+    given = {**paper.given, "version": VERSION, "restart": "now"}
+
+    run = site(
+        "--tags=ibgateway,ibc",
+        ibgateway_artifacts={**lock["ibgateway_artifacts"], VERSION: locked(tmp_path, third_layout)},
+        ibgateway_instances=[given],
+    )
+
+    assert run.code == 0, run.output
+    wait_until(lambda: paper.status()["gateway_version"] == VERSION, f"paper to run {VERSION}")
+    status = paper.wait_for("ready")
+    program = paper.host.check_output("readlink /proc/%s/exe", str(status["java_pid"]))
+    assert program.startswith(f"/opt/ibgateway/releases/{VERSION}/")
