@@ -68,6 +68,7 @@ class Service:
             "STATE_DIRECTORY": str(self.root / "state"),
             "NOTIFY_SOCKET": str(self.root / "notify"),
             "TOLD": str(self.told),
+            **({} if arguments else {"JOURNAL_STREAM": "1:2"}),
         }
         with self.log.open("ab") as log:
             process = subprocess.Popen(
@@ -196,6 +197,7 @@ def test_the_test_reports_each_channel(service, urls, code, lines):
     assert service.start("--test").wait(20) == code
     log = service.log.read_text()
     assert all(line in log for line in lines)
+    assert "<" not in log, "priorities are for journald"
 
 
 def test_a_missing_credential_is_a_configuration_error(service):

@@ -58,6 +58,7 @@ class Courier:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         pause: Callable[[float], bool] | None = None,
         attempt_seconds: float = ATTEMPT_SECONDS,
+        report: bool = True,
     ) -> None:
         """Prepare to deliver.
 
@@ -69,10 +70,12 @@ class Courier:
             clock: tells the present time, in UTC.
             pause: waits for so many seconds and returns whether to stop.
             attempt_seconds: how long an attempt may take.
+            report: log each delivery; needless for the journal itself.
         """
         self.channel = channel
         self.failing_since: datetime | None = None
         self._host = host
+        self._report = report
         self._clock = clock
         self._pause = pause or (lambda _seconds: False)
         self._deadline = Deadline(attempt_seconds)
@@ -140,7 +143,8 @@ class Courier:
                 raise StoppedError
             trouble = self._attempt(event)
             if trouble is None:
-                log.info("%s: told that %s is %s", self.channel.name, event.instance, event.type)
+                if self._report:
+                    log.info("%s: told: %s: %s", self.channel.name, event.instance, event.type)
                 self.failing_since = None
                 return
             self.failing_since = self.failing_since or self._clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from .messages import Message
@@ -32,12 +33,11 @@ class JournalChannel:
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = " ".join(super().format(record).splitlines())
-        return PRIORITIES.get(record.levelno, "<6>") + line
+        return PRIORITIES.get(record.levelno, "<6>") + " ".join(super().format(record).splitlines())
 
 
 def log_to_journal() -> None:
-    """Send the log to standard error, one line an entry, in the form that journald takes."""
+    """Send the log to standard error: with priorities where journald reads it, plain where a person does."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(message)s"))
+    handler.setFormatter(_Formatter("%(message)s") if "JOURNAL_STREAM" in os.environ else None)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -120,6 +120,7 @@ class Watcher:
                     Bookmarks(directory / f"{channel.name}.json"),
                     settings.host,
                     pause=wait,
+                    report=not isinstance(channel, JournalChannel),
                 )
             )
             for channel in everyone
