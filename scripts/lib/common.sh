@@ -41,7 +41,7 @@ python_of() {
   return 1
 }
 
-# find_python [VERSION]: print the command of the Python asked for, or of the newest that is supported.
+# find_python VERSION: print the command of that Python; of the newest that is supported when VERSION is empty.
 find_python() {
   local version
   for version in ${1:-$SUPPORTED}; do

@@ -14,6 +14,7 @@ from testbed.lib.paths import LOGS, TESTBED
 from testbed.lib.progress import UserError, must, say, timed
 
 RECORD = TESTBED / "engine.json"
+SYSTEMD = Path("/run/systemd/system")  # there where systemd is PID 1 (sd_booted(3))
 PIDFILE = Path("/run/ibgw-testbed-dockerd.pid")
 START_SECONDS = 60.0
 
@@ -40,7 +41,7 @@ def up() -> None:
             _record("systemd")
             return
         log = LOGS / "dockerd.log"
-        if Path("/run/systemd/system").is_dir():
+        if SYSTEMD.is_dir():
             must("Start the Docker engine (systemd)", root.as_root(["systemctl", "start", "docker"]), log)
             _record("systemd")
         else:

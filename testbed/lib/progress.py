@@ -134,6 +134,9 @@ def run_step(
         except BaseException:
             _end(child)
             raise
+        finally:
+            if child.stdout:
+                child.stdout.close()
     took = time.monotonic() - begin
     code = 128 - code if code < 0 else code
     if code == 0:
@@ -186,6 +189,8 @@ def _follow(child: "subprocess.Popen[str]", sink, begin: float, show: bool) -> N
         try:
             line = lines.get(timeout=max(0.0, due - time.monotonic()))
         except queue.Empty:
+            if child.poll() is not None:
+                break  # something that it left running holds the pipe open
             _alive(time.monotonic() - begin, last, rewrite)
             due = time.monotonic() + tick
             continue

@@ -1,0 +1,109 @@
+"""The engine: found where there is one, started where there is none, and only ours is stopped."""
+
+import json
+import os
+
+import pytest
+
+from testbed.lib import docker, engine, root
+from testbed.lib.progress import UserError
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Record the commands instead of running them."""
+    commands: list[list[str]] = []
+
+    def must(title, command, log, **_):
+        commands.append(list(command))
+
+    monkeypatch.setattr(engine, "must", must)
+    return commands
+
+
+@pytest.fixture
+def as_root(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+def answers(monkeypatch, *sequence):
+    """Let docker.find() give these, and the last one for ever."""
+    left = list(sequence)
+    monkeypatch.setattr(docker, "find", lambda: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(engine, "_version", lambda: "99.9")
+
+
+def test_an_engine_that_answers_is_used_and_never_stopped(cache, steps, monkeypatch, capsys):
+    answers(monkeypatch, ["docker"])
+    engine.up()
+    engine.down()
+    assert steps == []
+    assert "left as it is" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("as_root")
+def test_systemd_starts_and_stops_it_where_there_is_one(cache, steps, monkeypatch):
+    answers(monkeypatch, None, None, ["docker"])
+    monkeypatch.setattr(root, "program", lambda _: "/usr/sbin/dockerd")
+    monkeypatch.setattr(engine, "SYSTEMD", cache)
+    engine.up()
+    assert json.loads(engine.RECORD.read_text()) == {"how": "systemd"}
+    engine.down()
+    assert steps == [
+        ["systemctl", "start", "docker"],
+        ["systemctl", "stop", "docker.service", "docker.socket"],
+    ]
+    assert not engine.RECORD.exists()
+
+
+def test_without_apt_the_user_is_told_what_to_install(cache, monkeypatch):
+    answers(monkeypatch, None)
+    monkeypatch.setattr(root, "program", lambda _: None)
+    monkeypatch.setattr(engine, "_separate_client", lambda: [])
+    monkeypatch.setattr(root.shutil, "which", lambda _: None)
+    with pytest.raises(UserError, match=r"install by hand, this system has no apt-get: docker\.io"):
+        engine.up()
+
+
+def test_an_engine_that_dies_shows_its_last_words(cache, monkeypatch, tmp_path):
+    answers(monkeypatch, None)
+    monkeypatch.setattr(engine, "START_SECONDS", 0.1)
+    log = tmp_path / "dockerd.log"
+    log.write_text("failed to start daemon: no space left\n")
+    with pytest.raises(UserError, match="no space left"):
+        engine._wait(log)
+
+
+def test_no_root_and_no_sudo(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(root.shutil, "which", lambda _: None)
+    with pytest.raises(UserError, match="run it as root, or install sudo"):
+        root.as_root(["true"])
+
+
+def test_sudo_is_used_only_by_those_who_need_it(monkeypatch):
+    monkeypatch.setattr(root.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert root.as_root(["true"]) == ["sudo", "true"]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert root.as_root(["true"]) == ["true"]
+
+
+@pytest.mark.parametrize(
+    ("reachable", "found"),
+    [({"docker", "sudo"}, ["docker"]), ({"sudo"}, ["sudo", "-n", "docker"]), (set(), None)],
+    ids=["as this user", "by sudo", "not at all"],
+)
+def test_docker_needs_no_root_where_the_user_may_use_it(monkeypatch, reachable, found):
+    monkeypatch.setattr(docker.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(docker, "answers", lambda prefix: prefix[0] in reachable)
+    assert docker.find() == found
+
+
+def test_what_was_installed_is_remembered_with_what_it_pulled_in(cache, monkeypatch):
+    known = [{"bash"}, {"bash", "docker.io", "runc"}]
+    monkeypatch.setattr(root, "_known_packages", lambda: known.pop(0))
+    monkeypatch.setattr(root, "run_step", lambda *_: 0)
+    monkeypatch.setattr(root.shutil, "which", lambda _: "/usr/bin/apt-get")
+    root.install("docker.io")
+    assert root.installed_by_us() == ["docker.io", "runc"]
