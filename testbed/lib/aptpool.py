@@ -72,7 +72,10 @@ def collect(release: str, name: str, base: Path = TESTBED) -> int:
         for package in folder.glob("*.deb"):
             target = pool / package.name
             if not target.exists():
-                os.link(package, target)
+                try:
+                    os.link(package, target)
+                except PermissionError:
+                    continue  # still root's own: downloaded by a host that has stopped
                 _drop_older(pool, package.name)
                 new += 1
     return new

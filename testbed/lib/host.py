@@ -1,6 +1,5 @@
 """Disposable hosts: a container each, booted by systemd, reached by ssh on a port of 127.0.0.1."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -110,8 +109,8 @@ def destroy_now(name: str) -> None:
     """
     box = container(name)
     labels = _labels(box)
+    _give_back(box, "chown -R {owner} /var/cache/apt/archives /root/.cache/pip")
     collect(name)
-    _give_back(box)
     docker.run("rm", "-f", "-v", box)
     if labels.get("ibgw.root") == str(ROOT):
         aptpool.forget(labels["ibgw.release"], name)
@@ -130,8 +129,13 @@ def collect(name: str) -> int:
     Raises:
         UserError: no such host.
     """
-    labels = _labels(container(name))
-    return aptpool.collect(labels["ibgw.release"], name) if labels.get("ibgw.root") == str(ROOT) else 0
+    box = container(name)
+    labels = _labels(box)
+    if labels.get("ibgw.root") != str(ROOT):
+        return 0
+    # Linux lets nobody but a file's owner link it (protected_hardlinks).
+    _give_back(box, "find /var/cache/apt/archives -maxdepth 1 -name '*.deb' -exec chown {owner} '{{}}' +")
+    return aptpool.collect(labels["ibgw.release"], name)
 
 
 def take_snapshot(name: str, key: str) -> None:
@@ -234,6 +238,8 @@ def _start(name: str, release: str, port: int, source: str, libraries: Path) -> 
     )
     _put_files(box)
     docker.run("start", box)
+    # pip uses only a cache that belongs to whoever runs it.
+    docker.run("exec", box, "chown", "root:root", "/root/.cache/pip")
 
 
 def _put_files(box: str) -> None:
@@ -338,12 +344,11 @@ def _rewrite_known_hosts(port: int, lines: Sequence[str]) -> None:
         partial.replace(KNOWN_HOSTS)
 
 
-def _give_back(box: str) -> None:
-    """Let the user who owns .cache remove what root inside the host wrote there."""
+def _give_back(box: str, command: str) -> None:
+    """Let the user who owns .cache also own what root inside the host wrote there."""
     if os.geteuid() != 0:
-        owner = f"{os.getuid()}:{os.getgid()}"
-        with contextlib.suppress(UserError):
-            docker.run("exec", box, "chown", "-R", owner, "/var/cache/apt/archives", "/root/.cache/pip")
+        # A host that does not run keeps its packages to itself.
+        docker.run("exec", box, "sh", "-c", command.format(owner=f"{os.getuid()}:{os.getgid()}"), check=False)
 
 
 def describe(rows: Sequence[dict[str, str]]) -> str:
