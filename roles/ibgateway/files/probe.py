@@ -1,0 +1,135 @@
+"""Say in one go, and without changing anything, what the role must know about the host.
+
+One run instead of a dozen tasks: everything here is read from files or from the C library. The role runs
+it as root over standard input, with a JSON object of questions as its argument, and reads a JSON object.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+LISTEN = "0A"
+# struct timex on 64-bit Linux: maxerror is the fourth 8-byte field (adjtimex(2)).
+MAXERROR_OFFSET = 24
+# timedated calls a clock synchronised while its maximum error is below 16 s.
+SYNCHRONISED_BELOW_MICROSECONDS = 16_000_000
+
+
+def free_mib(path: str) -> int:
+    """Return the free MiB on the file system that holds `path`, or would hold it."""
+    place = Path(path)
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free >> 20
+
+
+def uids(names: list[str]) -> dict[str, int]:
+    """Return the uid of each named account that exists."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    return found
+
+
+def listeners(ports: list[int], ours: int | None, proc: Path = Path("/proc")) -> dict[str, str]:
+    """Return those of `ports` on which another account's program listens, with its name.
+
+    Args:
+        ports: TCP port numbers.
+        ours: uid whose listeners do not count, None when the account does not exist yet.
+        proc: where procfs is (a seam for tests).
+    """
+    foreign: dict[str, str] = {}
+    for table in ("tcp", "tcp6"):
+        path = proc / "net" / table
+        for line in path.read_text().splitlines()[1:] if path.exists() else []:
+            fields = line.split()
+            port = int(fields[1].rsplit(":", 1)[1], 16)
+            if fields[3] == LISTEN and port in ports and int(fields[7]) != ours:
+                foreign[str(port)] = _program(fields[9], proc)
+    return foreign
+
+
+def _program(inode: str, proc: Path) -> str:
+    """Return the name of a process that holds the socket `inode`."""
+    for link in proc.glob("[0-9]*/fd/*"):
+        try:
+            if str(link.readlink()) == f"socket:[{inode}]":
+                return (link.parents[1] / "comm").read_text().strip()
+        except OSError:
+            continue
+    return "another program"
+
+
+def missing_packages(names: list[str]) -> list[str]:
+    """Return the Debian packages of `names` that are not installed."""
+    result = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *names],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    installed = {line.split()[0] for line in result.stdout.splitlines() if line.endswith(" installed")}
+    return [name for name in names if name not in installed]
+
+
+def releases(directory: Path) -> dict[str, Any]:
+    """Return the marker of each whole release, by version."""
+    found = {}
+    for marker in directory.glob("*/.installed"):
+        try:
+            found[marker.parent.name] = json.loads(marker.read_text())
+        except (OSError, ValueError):
+            continue  # not whole: it will be installed again
+    return found
+
+
+def clock_synchronised() -> bool:
+    """Return whether the kernel's clock is disciplined by NTP, as timedated judges it."""
+    buffer = ctypes.create_string_buffer(512)
+    if ctypes.CDLL(None).adjtimex(buffer) < 0:
+        return False
+    maxerror = int.from_bytes(buffer.raw[MAXERROR_OFFSET : MAXERROR_OFFSET + 8], sys.byteorder)
+    return maxerror < SYNCHRONISED_BELOW_MICROSECONDS
+
+
+def systemd_version() -> int:
+    """Return the version of the systemd that runs as PID 1, 0 when something else does."""
+    if Path("/proc/1/comm").read_text().strip() != "systemd":
+        return 0
+    result = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=False)
+    words = result.stdout.split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+
+
+def answer(questions: dict[str, Any]) -> dict[str, Any]:
+    """Return what the role asks for; the keys of `questions` are accounts, account, ports and packages."""
+    known = uids(questions["accounts"])
+    return {
+        "architecture": os.uname().machine,
+        "systemd": systemd_version(),
+        "free_mib": {path: free_mib(path) for path in ("/opt/ibgateway", "/var/lib/ibgateway")},
+        "year": time.gmtime().tm_year,
+        "clock_synchronised": clock_synchronised(),
+        "uids": known,
+        "foreign_listeners": listeners(questions["ports"], known.get(questions["account"])),
+        "missing_packages": missing_packages(questions["packages"]),
+        "firewall": Path("/etc/systemd/system/ibgateway-firewall.service").exists(),
+        "releases": releases(Path("/opt/ibgateway/releases")),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(answer(json.loads(sys.argv[1]))))

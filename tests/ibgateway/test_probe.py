@@ -1,0 +1,51 @@
+"""The read-only look at the host."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = importlib.util.spec_from_file_location("probe", ROOT / "roles/ibgateway/files/probe.py")
+module = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(module)
+
+
+def test_names_the_program_on_a_foreign_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        port, unasked = server.getsockname()[1], other.getsockname()[1]
+        found = module.listeners([port], ours=None)
+        assert found == {str(port): Path("/proc/self/comm").read_text().strip()}
+        assert str(unasked) not in found
+        assert module.listeners([port], ours=os.getuid()) == {}
+
+
+def test_an_ipv6_listener_counts(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    row = "0: 00000000000000000000000000000000:0FA1 0:0 {state} 0:0 00:0 0 998 0 77 1"
+    (tmp_path / "net/tcp6").write_text(f"header\n{row.format(state='0A')}\n")
+    assert module.listeners([4001], ours=None, proc=tmp_path) == {"4001": "another program"}
+    assert module.listeners([4001], ours=998, proc=tmp_path) == {}
+    (tmp_path / "net/tcp6").write_text(f"header\n{row.format(state='01')}\n")
+    assert module.listeners([4001], ours=None, proc=tmp_path) == {}
+
+
+def test_free_space_of_a_directory_still_to_be_made(tmp_path: Path) -> None:
+    assert module.free_mib(str(tmp_path / "a" / "b")) == module.free_mib(str(tmp_path))
+
+
+def test_only_whole_releases_count(tmp_path: Path) -> None:
+    for version, marker in {"10.45.1": {"sha256": "ab"}, "10.37.1": None}.items():
+        (tmp_path / version).mkdir()
+        if marker:
+            (tmp_path / version / ".installed").write_text(json.dumps(marker))
+    (tmp_path / "10.1").mkdir()
+    (tmp_path / "10.1" / ".installed").write_text("{")
+    assert module.releases(tmp_path) == {"10.45.1": {"sha256": "ab"}}
+
+
+def test_accounts_that_do_not_exist_are_left_out() -> None:
+    assert module.uids(["root", "no-such-account"]) == {"root": 0}
