@@ -38,6 +38,7 @@ TEXTS = (
     "unknown.text",
     "devices",
     "code",
+    "code.title",
     "password.days",
     "peer",
 )

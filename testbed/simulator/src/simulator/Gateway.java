@@ -233,8 +233,11 @@ public final class Gateway implements MainWindow.Actions {
 
     void exit(int code) {
         state("shutting_down");
+        if (api.port() != 0) {
+            // Before a login has completed, IBC takes this dialog badly: its tasks still wait for the settings dialog.
+            Dialogs.shutdownProgress();
+        }
         api.close();
-        Dialogs.shutdownProgress();
         Ui.after(scenario.seconds("shutdown.delay"), () -> endWith(code));
     }
 

@@ -71,7 +71,10 @@ final class SecondFactor {
     }
 
     private void code() {
-        dialog = Dialogs.code(this::entered);
+        dialog = Dialogs.code(gateway.scenario.text("code.title"), this::entered, () -> {
+            gateway.state("authenticating");
+            answer.accept(true);
+        });
         gateway.state("code");
     }
 

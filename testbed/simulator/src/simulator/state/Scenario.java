@@ -38,6 +38,8 @@ public final class Scenario {
             Map.entry("unknown.title", "Notice to customers"),
             Map.entry("unknown.text", "Please read and acknowledge the updated terms."),
             Map.entry("devices", "IB Key,Mobile Authenticator app"),
+            Map.entry("code", ""),
+            Map.entry("code.title", "Second Factor Authentication"),
             Map.entry("password.days", "5"),
             Map.entry("peer", "ndc1.ibllc.com:4000"));
 
@@ -51,7 +53,7 @@ public final class Scenario {
 
     public String text(String key) {
         Properties values = Store.read(file);
-        return values.getProperty(key, DEFAULTS.getOrDefault(key, "")).strip();
+        return values.getProperty(key, DEFAULTS.get(key)).strip();
     }
 
     public List<String> list(String key) {

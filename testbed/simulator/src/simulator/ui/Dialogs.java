@@ -66,12 +66,13 @@ public final class Dialogs {
         return show(dialog, panel, ok);
     }
 
-    public static JDialog code(Consumer<String> entered) {
+    /** @param readOnly what the button "Enter Read Only" does, which IBC presses when told to log in read-only. */
+    public static JDialog code(String title, Consumer<String> entered, Runnable readOnly) {
         JTextField field = new JTextField(12);
         JPanel panel = new JPanel(new FlowLayout());
         panel.add(new JLabel("Enter the code of your security device"));
         panel.add(field);
-        JDialog dialog = new JDialog((Dialog) null, "Second Factor Authentication");
+        JDialog dialog = new JDialog((Dialog) null, title);
         JButton ok = new JButton("OK");
         ok.addActionListener(e -> {
             if (!field.getText().isBlank()) {
@@ -79,7 +80,12 @@ public final class Dialogs {
                 entered.accept(field.getText().strip());
             }
         });
-        return show(dialog, panel, ok);
+        JButton without = new JButton("Enter Read Only");
+        without.addActionListener(e -> {
+            dialog.dispose();
+            readOnly.run();
+        });
+        return show(dialog, panel, ok, without);
     }
 
     public static JDialog shutdownProgress() {
