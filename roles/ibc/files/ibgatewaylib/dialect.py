@@ -18,7 +18,9 @@ two_factor_retry      it was missed; the controller logs in again in a moment
 two_factor_idle       it was missed; the controller does nothing more
 two_factor_failed     answered, but the login did not complete in time
 device_choice         a second factor device must be chosen, none is configured or found (`text`)
+device_chosen         the controller chose a device, if such a list is shown (else it means nothing)
 existing_session      another session uses this user name (`scenario`, `text`)
+choice_made           the window that asked about another session went away
 taken                 another session took over while logged in; the controller logs in again
 handoff               another session, seen after the second factor (`text`)
 login_failed          the login was refused without a reason
@@ -132,6 +134,7 @@ IBC = Dialect(
         ),
         ("device_choice", r"(?P<text>You should specify the required second factor device.*)"),
         ("device_choice", r"(?P<text>could not (?:find|select) second factor device.*)"),
+        ("device_chosen", r"Selected second factor device: .*|Click button: OK"),
         ("existing_session", r"(?P<text>.*) \(scenario (?P<scenario>[1-6])\)"),
         ("taken", r"Re-login to session"),
         ("handoff", r"Trading Login Handoff dialog; (?P<text>.*)"),
@@ -165,6 +168,7 @@ IBC = Dialect(
     ],
     windows=[
         ("two_factor_closed", r"(?:Second Factor|Security Code Card) Authentication", _CLOSED),
+        ("choice_made", r"Existing session detected|Trading Login Handoff", _CLOSED),
         ("window_closed", r"", _CLOSED),
         ("two_factor_open", r"(?:Second Factor|Security Code Card) Authentication", _OPEN),
         ("credentials_rejected", r"^Unrecognized Username or Password", _OPEN),

@@ -92,7 +92,11 @@ class Launcher:
             self._emit("configuration_invalid", {"text": str(refused)})
         finally:
             config.remove(self._instance)
-        say(f"{verdict.sentence} ({exitcodes.MEANINGS[verdict.code]})", 6 if verdict.code == 0 else 4)
+        stopped = verdict.code == exitcodes.STOPPED
+        say(
+            verdict.sentence if stopped else f"{verdict.sentence}: {exitcodes.MEANINGS[verdict.code]}",
+            6 if stopped else 4,
+        )
         final = {exitcodes.STOPPED: "stopped", exitcodes.PARKED: "parked", exitcodes.RELAUNCH: "starting"}
         self._show(final.get(verdict.code, "failed"), verdict.sentence)
         self._events.retry()

@@ -22,15 +22,15 @@ class Limits:
     """The whole of one login; a link that comes and goes shows progress for ever."""
     two_factor_grace = 60.0
     """Added to IBC's SecondFactorAuthenticationTimeout."""
-    two_factor_answered = 180.0
-    """Second factor to login complete; a denied push shows as nothing happening."""
+    two_factor_answered = 60.0
+    """Added to IBC's SecondFactorAuthenticationExitInterval; a denied push shows as nothing happening."""
     configuring = 180.0
     """Login complete to all settings applied."""
     api = 120.0
     """Settings applied to the API's answer."""
     api_probe = 5.0
     """One attempt to reach the API."""
-    api_pause = 1.0
+    api_pause = 0.3
     """Between two attempts."""
     choice = 300.0
     """A choice only a person can make (over VNC): which session, which device."""

@@ -86,6 +86,8 @@ class Session:
         self._takeovers = 0
         self._choice = ""
         self._leaving = False
+        self._device_list = False
+        self._clock_restarts = False
         self._unknown: dict[str, list] = {}  # title → [opened at, reported, words]
         self._last_window = ""
 
@@ -157,7 +159,7 @@ class Session:
             "logging_in": now - self._progress > limits.logging_in
             or now - self._login_began > limits.logging_in_total,
             "two_factor": self._answer_within(now) <= 0 and waited > limits.two_factor_grace,
-            "two_factor_answered": waited > max(limits.two_factor_answered, self._exit_interval + 30),
+            "two_factor_answered": waited > self._exit_interval + limits.two_factor_answered,
             "choice": waited > limits.choice,
             "configuring": waited > limits.configuring,
             "api": waited > limits.api,
@@ -194,31 +196,39 @@ class Session:
 
     def _on_progress(self, **_: str) -> None:
         self._progress = self._now
-        if self.phase in ("two_factor", "choice"):
-            self._enter("logging_in", self._now)
 
     def _on_main_window(self) -> None:
         self._progress = self._now
 
     def _on_two_factor_open(self, title: str = "") -> None:
-        if self.phase == "two_factor" or (
-            self.was_logged_in and self.phase in ("configuring", "api", "ready")
-        ):
+        # Windows report several events each; a device list, waiting for a person, carries the same title.
+        if self.phase in ("two_factor", "choice", "configuring", "api", "ready"):
             return
+        if self._clock_restarts:
+            self._clock_restarts = False
+            self._login_began = self._now
         self._enter("two_factor", self._now)
-        self._emit(
-            "two_factor_waiting", {"title": title, "seconds": max(0, round(self._answer_within(self._now)))}
-        )
+        seconds = max(0, round(self._answer_within(self._now)))
+        self._emit("two_factor_waiting", {"title": title, "seconds": seconds})
+
+    def _on_device_chosen(self) -> None:
+        self._device_list = self.phase == "two_factor"
 
     def _on_two_factor_closed(self, **_: str) -> None:
-        if self.phase == "two_factor":
+        if self._device_list or self.phase == "choice":
+            # Only the list of devices went away. IBC counts its timeout afresh from the push that follows.
+            self._clock_restarts = True
+            self._enter("logging_in", self._now)
+        elif self.phase == "two_factor":
             self._enter("two_factor_answered", self._now)
 
     def _on_two_factor_duration(self, seconds: str) -> None:
+        listed, self._device_list = self._device_list, False
+        if listed or self.phase not in ("two_factor", "two_factor_answered"):
+            return
         if float(seconds) >= self._two_factor_timeout:
             return  # missed; the next line says what the controller does about it
-        if self.phase in ("two_factor", "two_factor_answered"):
-            self._enter("two_factor_answered", self._now)
+        self._enter("two_factor_answered", self._now)
         # An approval and a denial look the same here; only what follows tells them apart.
         self._emit("two_factor_answered", {"seconds": int(seconds)})
 
@@ -247,8 +257,7 @@ class Session:
         outcome = {"1": "a person must choose", "3": "taken over", "5": "kept"}.get(scenario, "given way")
         self._emit("competing_session", {"scenario": int(scenario), "outcome": outcome, "text": text})
         if scenario == "1":
-            self._choice = "continue here or leave the other session alone"
-            self._enter("choice", self._now)
+            self._wait_for_choice()
         elif outcome == "given way":
             self._give_way()
 
@@ -266,9 +275,9 @@ class Session:
         self._emit("competing_session", {"outcome": "handoff", "text": text})
         if text.startswith("error"):
             self._give_way()
-        elif "user must choose" in text:
-            self._choice = "continue here or leave the other session alone"
-            self._enter("choice", self._now)
+        else:
+            # IBC logs the same words whether it answers by itself or leaves it to a person.
+            self._wait_for_choice()
 
     def _on_login_failed(self) -> None:
         self._emit("login_refused", {"text": ""})
@@ -276,10 +285,8 @@ class Session:
 
     def _on_login_error(self, text: str) -> None:
         if (self._resumes and not self.logins) or "soft token" in text.lower():
-            # The saved session has expired, as it does every Sunday: no fault, but the next start is a login.
-            sentence = "the saved session has expired: a login follows"
-            self._emit("restart_planned", {"kind": "login", "reason": sentence, "text": text})
-            self._end(exitcodes.RELAUNCH, "token_expired", sentence)
+            # As it does every Sunday.
+            self._expired(text)
             return
         self._emit("login_refused", {"text": text})
         self._park("login_refused", f"IBKR refused the login: {text or 'no reason given'}", leaving=True)
@@ -290,6 +297,10 @@ class Session:
 
     def _on_credentials_rejected(self, title: str) -> None:
         if self.verdict:
+            return
+        if self._resumes and not self.logins:
+            # Nothing was typed: Gateway shows this when a saved session is not accepted, on paper quite often.
+            self._expired(title)
             return
         self._emit("credentials_rejected", {"text": title})
         self._park("credentials_rejected", "IBKR does not accept this user name or password")
@@ -357,6 +368,10 @@ class Session:
         self._last_window = title
         self._unknown.setdefault(title, [self._now, False, ""])
 
+    def _on_choice_made(self, **_: str) -> None:
+        if self.phase == "choice":
+            self._enter("api" if self._configured else "logging_in", self._now)
+
     def _on_window_closed(self, title: str) -> None:
         if self._unknown.pop(title, None):
             self._progress = self._now
@@ -371,6 +386,15 @@ class Session:
         """IBKR's system is not available."""
         self._emit("maintenance", {})
         self._end(exitcodes.RELAUNCH, "maintenance", "IBKR's system is not available")
+
+    def _expired(self, text: str) -> None:
+        sentence = "the saved session is not accepted any more: a login follows"
+        self._emit("restart_planned", {"kind": "login", "reason": sentence, "text": text})
+        self._end(exitcodes.RELAUNCH, "token_expired", sentence)
+
+    def _wait_for_choice(self) -> None:
+        self._choice = "continue here or leave the other session alone"
+        self._enter("choice", self._now)
 
     def _give_way(self) -> None:
         sentence = "another session uses this user name; this one gave way"
