@@ -74,6 +74,18 @@ def test_stopped_amid_the_attempts_it_goes_on_after_the_next_start(
     assert channel.titles() == ["Gateway died", "Waiting for you"]
 
 
+def test_what_was_delivered_before_the_stop_is_not_repeated(new_courier, channel, events, clock, refusal):
+    channel.script = [None, refusal]
+    clock.stopped_after = 1
+    events.add("crashed")
+    events.add("parked")
+    with pytest.raises(StoppedError):
+        new_courier(channel).deliver_new()
+    clock.stopped_after = None
+    new_courier(channel).deliver_new()
+    assert channel.titles() == ["Gateway died", "Waiting for you"]
+
+
 def test_a_short_outage_of_the_channel_loses_nothing_and_keeps_the_order(
     new_courier, channel, events, clock, refusal
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from datetime import timedelta
@@ -81,6 +82,39 @@ def test_a_rotation_amid_reading_loses_nothing(new_courier, channel, events, mon
     courier.deliver_new()
     courier.deliver_new()
     assert channel.titles() == [DIED, WAITING, TAP]
+
+
+def test_a_listing_amid_a_rotation_is_not_believed(events, monkeypatch):
+    follower = Follower(events.path, None)
+    events.add("crashed")
+    assert len(list(follower.lines())) == 1
+    events.rotate()
+    events.add("parked")
+    events.rotate()
+    events.add("two_factor_waiting")
+    original = Follower._scan
+    listings = iter([True])
+
+    def without_the_middle_at_first(self):
+        files = original(self)
+        return [files[0], files[-1]] if next(listings, False) else files
+
+    monkeypatch.setattr(Follower, "_scan", without_the_middle_at_first)
+    assert [json.loads(line.content)["type"] for line in follower.lines()] == ["parked", "two_factor_waiting"]
+
+
+def test_emptied_in_place_the_rotated_file_is_not_told_again(new_courier, channel, events, clock):
+    courier = new_courier(channel)
+    events.add("crashed")
+    events.rotate()
+    clock.now += timedelta(seconds=1)
+    events.add("parked")
+    courier.deliver_new()
+    os.truncate(events.path, 0)
+    clock.now += timedelta(seconds=1)
+    events.add("stuck")
+    courier.deliver_new()
+    assert channel.titles() == [DIED, WAITING, "Gateway is stuck"]
 
 
 def test_truncated_in_place_it_is_read_from_the_beginning(new_courier, channel, events, clock):

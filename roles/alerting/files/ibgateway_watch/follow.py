@@ -53,16 +53,13 @@ class Follower:
     def lines(self) -> Iterator[Line]:
         """Yield the complete lines behind the position, oldest first, and move the position along.
 
+        When the position is lost, yields everything that is there.
+
         Raises:
             OSError: a file cannot be read. A missing one has no lines.
         """
         files = self._files()
-        place = self._place(files)
-        if place is None:
-            # Emptied in place: only that file is new. Vanished: all that are left are younger.
-            emptied = self.position is not None and files[-1:] and files[-1][1] == self.position.inode
-            files = files[-1:] if emptied else files
-        start, offset = place or (0, 0)
+        start, offset = self._place(files) or (0, 0)
         for path, inode in files[start:]:
             yield from self._read(path, inode, offset)
             offset = 0
