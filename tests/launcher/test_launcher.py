@@ -290,7 +290,7 @@ def test_password_never_reaches_the_journal(box):
         assert "canary" not in file.read_text()
 
 
-# --- faults ---------------------------------------------------------------------------------------------------
+# --- faults ---------------------------------------------------------------------------------------
 
 
 def test_events_that_cannot_be_written_do_not_stop_gateway(box):

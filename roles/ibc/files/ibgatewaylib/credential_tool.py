@@ -84,8 +84,8 @@ def _systemd_creds(*arguments: str, data: bytes = b"") -> bytes:
     if done.returncode:
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise Failed(
-            f"systemd-creds {arguments[0]} failed ({reason[-1] if reason else done.returncode}): run as root, and see "
-            "that /var/lib/systemd is writable (the host's key is /var/lib/systemd/credential.secret)"
+            f"systemd-creds {arguments[0]} failed ({reason[-1] if reason else done.returncode}): "
+            "run as root, and see that /var/lib/systemd is writable (the host's key is credential.secret in it)"
         )
     return done.stdout
 

@@ -38,7 +38,7 @@ def read(directory: str | None = None) -> Credentials:
     place = directory or os.environ.get("CREDENTIALS_DIRECTORY", "")
     if not place:
         raise ConfigurationInvalid(
-            "no credentials were passed to the service: run the playbook again, then `systemctl daemon-reload`"
+            "no credentials were passed to the service: run the playbook again for this host"
         )
     return Credentials(_read(Path(place) / "username"), _read(Path(place) / "password"))
 

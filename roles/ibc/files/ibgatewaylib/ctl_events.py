@@ -25,11 +25,10 @@ def last(file: Path, count: int) -> list[dict]:
     Raises:
         CtlError: not readable by this user (3).
     """
-    lines: list[str] = []
+    events: list[dict] = []
     for part in (file, file.with_name(file.name + ".1")):
-        if len(lines) < count:
-            lines = _read(part) + lines
-    events = [event for line in lines if (event := _parse(line))]
+        if len(events) < count:
+            events = [event for line in _read(part) if (event := _parse(line))] + events
     return events[-count:] if count else []
 
 

@@ -299,7 +299,7 @@ class Session:
         if self.verdict:
             return
         if self._resumes and not self.logins:
-            # Nothing was typed: Gateway shows this when a saved session is not accepted, on paper quite often.
+            # Nothing was typed: Gateway says so of a saved session it does not accept, on paper quite often.
             self._expired(title)
             return
         self._emit("credentials_rejected", {"text": title})
