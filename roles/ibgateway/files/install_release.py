@@ -202,7 +202,7 @@ def check_java(java: Path, user: pwd.struct_passwd) -> None:
     identity = {} if os.geteuid() else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     try:
         result = subprocess.run(
-            [java / "bin" / "java", "-version"],
+            [java / "bin" / "java", "-XX:-UsePerfData", "-version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
