@@ -16,7 +16,7 @@ PROBES = Path(__file__).parent / "probes"
 COMMAND_PORT, VNC_PORT = 3461, 1899
 
 
-def run_probe(host: Host, name: str, *args: str, user: str = "root", path: str = "") -> Any:
+def run_probe(host: Host, name: str, *args: str, user: str = "root", path: str = "", inside: int = 0) -> Any:
     """Run one of the scripts beside this file on a host and return what it printed as JSON.
 
     Args:
@@ -25,6 +25,7 @@ def run_probe(host: Host, name: str, *args: str, user: str = "root", path: str =
         *args: its arguments.
         user: the local user to run it as.
         path: PYTHONPATH for it.
+        inside: the process whose mounts and network it shall see; 0 for the host's own.
 
     Raises:
         AssertionError: the script failed; the message holds its stderr.
@@ -33,6 +34,8 @@ def run_probe(host: Host, name: str, *args: str, user: str = "root", path: str =
     command = ["env", f"PYTHONPATH={path}", "python3", "-c", source, *args]
     if user != "root":
         command = ["runuser", "-u", user, "--", *command]
+    if inside:
+        command = ["nsenter", f"--target={inside}", "--mount", "--net", "--", *command]
     result = host.run("cd / && " + shlex.join(command).replace("%", "%%"))
     if result.rc != 0:
         raise AssertionError(f"probe {name} {args} as {user}: {result.stderr}")

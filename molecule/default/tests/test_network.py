@@ -8,7 +8,7 @@ import time
 
 import pytest
 from harness.handshake import server_version
-from harness.instance import Instance, run_probe
+from harness.instance import Instance, run_probe, unit_properties
 from harness.wait import wait_until
 from testinfra.host import Host
 
@@ -110,10 +110,19 @@ def test_the_display_has_no_tcp_port(instance: Instance):
 
 
 def test_the_display_refuses_who_has_no_cookie(instance: Instance):
-    display = str(instance.given["api_port"])
-    assert run_probe(instance.host, "display", display, user="nobody") == {"bare": 0}
-    with_cookie = run_probe(instance.host, "display", display, f"/run/ibgateway/{instance.name}/Xauthority")
-    assert with_cookie["cookie"] == 1
+    number = str(instance.given["api_port"])
+    pid = int(unit_properties(instance.host, f"ibgateway-display@{instance.name}.service")["MainPID"])
+    stranger = run_probe(instance.host, "display", number, user="nobody", inside=pid)
+    assert stranger == {"bare": 0}
+    # Its own user needs the cookie as well, and gets in with it.
+    cookie = f"/run/ibgateway/{instance.name}/Xauthority"
+    own = run_probe(instance.host, "display", number, cookie, user="ibgateway", inside=pid)
+    assert own == {"bare": 0, "cookie": 1}
+
+
+def test_the_display_is_out_of_reach_of_other_processes(instance: Instance):
+    sockets = instance.host.file("/proc/net/unix").content_string
+    assert f"/.X11-unix/X{instance.given['api_port']}" not in sockets
 
 
 def test_the_firewall_is_loaded_and_comes_back_after_a_reboot(host: Host):
