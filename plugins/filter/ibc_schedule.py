@@ -1,0 +1,91 @@
+"""Filters over an instance's schedule; the compiler they use is the one that also runs on the host."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles" / "ibc" / "files"))
+from ibgatewaylib.schedule import compiler, windows
+
+
+def ibc_schedule(
+    instance: Mapping[str, Any], reset_windows: Mapping[str, Any] | None = None, jts_ini: str = ""
+) -> dict[str, Any]:
+    """Return the schedule of a resolved instance, by the names of `compiler.Schedule`.
+
+    Args:
+        instance: with mode, region, timezone, daily_restart, weekly_login, settings.
+        reset_windows: what the inventory puts in place of the project's windows; None or empty for those.
+        jts_ini: the instance's jts.ini, from which region `auto` is read.
+
+    Raises:
+        AnsibleFilterError: one sentence a line about everything that is wrong.
+    """
+    try:
+        schedule = _compile(instance, reset_windows, jts_ini)
+    except (compiler.ScheduleRefusedError, windows.BadWindowsError) as refused:
+        raise AnsibleFilterError(str(refused)) from None
+    return dataclasses.asdict(schedule)
+
+
+def ibc_schedule_problems(
+    instances: list[Mapping[str, Any]], reset_windows: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return what is wrong with the schedules of resolved instances, one sentence each."""
+    problems = []
+    for instance in instances:
+        try:
+            _compile(instance, reset_windows, "")
+        except windows.BadWindowsError as refused:
+            return [f"{refused}."]
+        except compiler.ScheduleRefusedError as refused:
+            problems += [f"Instance '{instance['name']}': {problem}." for problem in refused.problems]
+    return problems
+
+
+def ibc_schedule_warnings(
+    instances: list[Mapping[str, Any]], reset_windows: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return what is worth knowing about schedules that can be kept; what is true for several, once.
+
+    Raises:
+        AnsibleFilterError: a schedule is refused; ask for the problems first.
+    """
+    found: dict[str, list[str]] = {}
+    for instance in instances:
+        for warning in ibc_schedule(instance, reset_windows)["warnings"]:
+            found.setdefault(warning, []).append(instance["name"])
+    return [f"{', '.join(names)}: {warning}" for warning, names in found.items()]
+
+
+def _compile(
+    instance: Mapping[str, Any], reset_windows: Mapping[str, Any] | None, jts_ini: str
+) -> compiler.Schedule:
+    return compiler.compile_schedule(
+        instance["mode"],
+        instance["region"],
+        instance["timezone"],
+        instance["daily_restart"],
+        instance["weekly_login"],
+        windows.parse(reset_windows) if reset_windows else None,
+        settings=instance["settings"],
+        jts_ini=jts_ini,
+    )
+
+
+class FilterModule:
+    """Register the filters with Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by the names used in templates."""
+        return {
+            "ibc_schedule": ibc_schedule,
+            "ibc_schedule_problems": ibc_schedule_problems,
+            "ibc_schedule_warnings": ibc_schedule_warnings,
+        }
