@@ -217,7 +217,7 @@ def check_java(java: Path, user: pwd.struct_passwd) -> None:
         problem = str(error)
     if problem:
         raise InstallError(
-            f"The Java that the installer brought does not run on this {os.uname().machine} host ({problem}): "
+            f"The installer's Java does not run on this {os.uname().machine} host ({problem}): "
             "lock the linux-x64 build, or set ibgateway_java_source: debian."
         )
 
