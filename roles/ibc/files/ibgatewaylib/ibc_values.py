@@ -189,7 +189,7 @@ class IpList:
     def check(self, value: Any) -> str:
         """Return the list without blanks; a YAML list is taken too."""
         parts = value if isinstance(value, list | tuple) else text_of(value).split(",")
-        addresses = [text_of(part).strip() if isinstance(part, str) else "" for part in parts]
+        addresses = [text_of(part.strip()) if isinstance(part, str) else str(part) for part in parts]
         for address in addresses:
             try:
                 loopback = ipaddress.ip_address(address).is_loopback
