@@ -85,7 +85,7 @@ def _systemd_creds(*arguments: str, data: bytes = b"") -> bytes:
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise Failed(
             f"systemd-creds {arguments[0]} failed ({reason[-1] if reason else done.returncode}): "
-            "run as root, and see that /var/lib/systemd is writable (the host's key is credential.secret in it)"
+            "run as root, and see that /var/lib/systemd, where the host's key is kept, is writable"
         )
     return done.stdout
 
