@@ -37,6 +37,8 @@ SUCCESS = [
     "detected dialog entitled: IBKR Gateway Configuration; event=Opened",
     "TWS API socket port now set to 4001",
     "Configuration tasks completed",
+    "Click button: OK",
+    "detected dialog entitled: IBKR Gateway Configuration; event=Closed",
 ]
 
 

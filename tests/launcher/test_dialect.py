@@ -131,6 +131,7 @@ ROWS = [
     ),
     ("Login has completed", "logged_in", {}),
     ("Configuration tasks completed", "configured", {}),
+    (window("IBKR Configuration", "Closed"), "settings_applied", {"title": "IBKR Configuration"}),
     (
         "getConfigDialog could not find Settings",
         "setting_refused",

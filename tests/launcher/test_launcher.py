@@ -15,7 +15,7 @@ from ibgatewaylib.exitcodes import ConfigurationInvalid
 from launcher_box import PASSWORD, SUCCESS, says
 
 TWO_FACTOR = "Second Factor Authentication"
-RESUMED = ["version: 3.25.0", "Re-starting session", "Login has completed", "Configuration tasks completed"]
+RESUMED = ["version: 3.25.0", "Re-starting session", "Login has completed", *SUCCESS[-3:]]
 
 
 def ready_steps(box, *, resumed: bool = False) -> list[dict]:

@@ -54,7 +54,7 @@ class Run:
 
 def test_success():
     run = Run().say(*SUCCESS)
-    assert run.session.wants_api
+    assert run.session.wants_api(run.now)
     run.session.api_answered(run.now, {"accounts": 1})
     assert run.session.state == "ready"
     assert run.types() == ["login_submitted", "ready"]
@@ -82,6 +82,17 @@ def test_no_progress_ends_the_run_in_time(messages, seconds, verdict):
     run = Run().say(*messages)
     assert run.wait(seconds - 3).verdict is None or run.verdict == verdict
     assert run.wait(5).verdict == verdict
+
+
+def test_api_is_not_asked_before_the_settings_are_taken():
+    run = Run().say(*SUCCESS[:-2])
+    assert not run.session.wants_api(run.now)
+    assert run.say(*SUCCESS[-2:]).session.wants_api(run.now)
+
+
+def test_api_is_asked_even_if_the_settings_window_is_not_seen_to_close():
+    run = Run().say(*SUCCESS[:-2]).wait(4)
+    assert run.session.wants_api(run.now)
 
 
 def test_progress_that_never_arrives_is_bounded():
@@ -153,7 +164,7 @@ def test_session_taken_and_won_back_then_given_up():
 def test_person_chooses_between_sessions():
     run = Run().say(*LOGIN, "User must choose (scenario 1)").wait(100)
     run.say("detected dialog entitled: Existing session detected; event=Closed", *SUCCESS[9:])
-    assert run.session.wants_api
+    assert run.session.wants_api(run.now)
 
 
 def test_unknown_window_that_goes_away_is_not_reported():

@@ -45,7 +45,7 @@ def keep(secret: bytes, name: str, file: Path, *, check: bool) -> bool:
     Raises:
         Failed: `systemd-creds` or the file system refused.
     """
-    if file.exists() and _decrypt(name, file) == secret:
+    if _exists(file) and _decrypt(name, file) == secret:
         return False
     if check:
         return True
@@ -59,6 +59,13 @@ def keep(secret: bytes, name: str, file: Path, *, check: bool) -> bool:
             f"{file} cannot be written: {error.strerror}; run as root, see that the disk is not full"
         ) from None
     return True
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        raise Failed(f"{file} cannot be looked at ({error.strerror}): run as root") from None
 
 
 def _decrypt(name: str, file: Path) -> bytes | None:

@@ -34,7 +34,8 @@ no_login_dialog       the login window did not come
 login_window_broken   the login window lacks a control, or lost it (`text`)
 main_window           the main window is there
 logged_in             the login is complete
-configured            all settings are applied: the API is as configured
+configured            all settings are entered
+settings_applied      the settings window went away: Gateway has taken them, and reopened its API if need be
 setting_refused       a setting could not be applied (`text`)
 command_port_failed   the command server could not open its port
 command               somebody sent a command (`verb`)
@@ -169,6 +170,7 @@ IBC = Dialect(
     windows=[
         ("two_factor_closed", r"(?:Second Factor|Security Code Card) Authentication", _CLOSED),
         ("choice_made", r"Existing session detected|Trading Login Handoff", _CLOSED),
+        ("settings_applied", r"Configuration$", _CLOSED),
         ("window_closed", r"", _CLOSED),
         ("two_factor_open", r"(?:Second Factor|Security Code Card) Authentication", _OPEN),
         ("credentials_rejected", r"^Unrecognized Username or Password", _OPEN),

@@ -211,7 +211,7 @@ class Launcher:
         if self._session.phase == "ready" and not self._ending and not self._events.behind:
             # Nothing to count or to check: an idle launcher does not wake the machine up every second.
             return None if not self._session.has_open_questions() else 5.0
-        return 0.25 if self._ending or self._session.wants_api else 1.0
+        return 0.25 if self._ending or self._session.phase == "api" else 1.0
 
     def _read(self, lines: list[bytes]) -> None:
         if not lines:
@@ -272,7 +272,7 @@ class Launcher:
     # --- the API ------------------------------------------------------------------------------------------
 
     def _probe_api(self, now: float) -> None:
-        if not self._session.wants_api or self._ending:
+        if not self._session.wants_api(now) or self._ending:
             self._drop_probe()
             return
         if self._probe is None:

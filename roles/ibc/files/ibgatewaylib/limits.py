@@ -26,6 +26,8 @@ class Limits:
     """Added to IBC's SecondFactorAuthenticationExitInterval; a denied push shows as nothing happening."""
     configuring = 180.0
     """Login complete to all settings applied."""
+    settle = 3.0
+    """Settings entered to the API's first probe, if their window is not seen to close."""
     api = 120.0
     """Settings applied to the API's answer."""
     api_probe = 5.0

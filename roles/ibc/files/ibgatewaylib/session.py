@@ -83,6 +83,7 @@ class Session:
         self._login_began = now
         self._progress = now
         self._configured = False
+        self._applied = False
         self._takeovers = 0
         self._choice = ""
         self._leaving = False
@@ -98,10 +99,13 @@ class Session:
         """The state for state.json."""
         return STATES[self.phase]
 
-    @property
-    def wants_api(self) -> bool:
-        """Whether everything but the API's answer is there."""
-        return self.phase == "api"
+    def wants_api(self, now: float) -> bool:
+        """Whether everything but the API's answer is there.
+
+        Gateway takes the settings, and may reopen its API port, only when their window closes after the last
+        one was entered: an answer before that is not worth having.
+        """
+        return self.phase == "api" and (self._applied or now - self._entered >= self._limits.settle)
 
     def sentence(self, now: float) -> str:
         """The unit's status text."""
@@ -334,6 +338,9 @@ class Session:
         self._configured = True
         if self.phase != "ready":
             self._enter("api", self._now)
+
+    def _on_settings_applied(self, **_: str) -> None:
+        self._applied = self._configured
 
     def _on_setting_refused(self, text: str) -> None:
         self._emit("configuration_invalid", {"text": text, "continues": True})
