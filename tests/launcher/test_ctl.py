@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ibgatewaylib import config, ctl, ctl_events, statefile
+from ibgatewaylib import config, ctl, ctl_events, ctl_follow, statefile
 
 SYSTEMCTL = """#!/bin/sh
 # State is a file of KEY=VALUE lines; start and stop replace it by what a test prepared.
@@ -243,6 +243,13 @@ def test_start_that_parks(box, systemd, run):
     assert code == 1
     assert "does not accept" in out
     assert "next: settle the cause" in out
+
+
+def test_start_that_never_begins(systemd, run, monkeypatch):
+    monkeypatch.setattr(ctl_follow, "_BEGIN", 0.3)
+    code, _, err = run("start", "live")
+    assert code == 1
+    assert "ibgateway-display@live" in err
 
 
 def test_start_of_a_running_instance(box, systemd, run):

@@ -40,7 +40,7 @@ ROWS = [
     (window("Second Factor Authentication"), "two_factor_open", {"title": "Second Factor Authentication"}),
     (
         window("Second Factor Authentication", "Focused"),
-        "two_factor_open",
+        "two_factor_seen",
         {"title": "Second Factor Authentication"},
     ),
     (

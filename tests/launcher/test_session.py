@@ -108,6 +108,21 @@ def test_second_factor_countdown_runs_from_the_login():
     assert run.session.sentence(run.now) == "waiting for IB Key, 1m12s (1m45s left)"
 
 
+def test_second_factor_whose_opening_is_not_reported():
+    run = Run().say(*LOGIN, TWO_FACTOR_OPEN.replace("Opened", "Focused"))
+    assert run.session.state == "two_factor"
+
+
+def test_second_factor_asked_while_ready_is_told_but_never_ends_the_session():
+    run = Run().say(*SUCCESS)
+    run.session.api_answered(run.now, {})
+    run.say(TWO_FACTOR_OPEN.replace("Opened", "Focused"))
+    assert run.types()[-1] == "ready"
+    run.say(TWO_FACTOR_OPEN, TWO_FACTOR_CLOSED)
+    assert run.types()[-1] == "two_factor_waiting"
+    assert run.wait(1000).session.state == "ready"
+
+
 def test_one_window_is_one_event():
     run = Run().say(*LOGIN, TWO_FACTOR_OPEN, TWO_FACTOR_OPEN.replace("Opened", "Focused"))
     run.say("Second Factor Authentication initiated")

@@ -8,6 +8,8 @@ from .ctl_host import CtlError, Host, manage, unit_state
 from .ctl_show import NEXT_STEPS
 
 _PAUSE = 0.5
+_BEGIN = 10.0
+"""Seconds within which systemd must have begun with a start."""
 
 
 def start(host: Host, name: str, say) -> int:
@@ -63,6 +65,7 @@ def _follow(host: Host, name: str, say, *, wanted: str) -> int:
     unit = f"ibgateway@{name}.service"
     last = ""
     seen_running = False
+    began = time.monotonic()
     while True:
         active = unit_state(unit)
         status = host.status(name)
@@ -80,6 +83,11 @@ def _follow(host: Host, name: str, say, *, wanted: str) -> int:
             if hint := NEXT_STEPS.get(status["state"]):
                 say(f"next: {hint.format(name=name)}")
             return 1
+        if not seen_running and time.monotonic() - began > _BEGIN:
+            # What the unit needs (its display) did not start, so neither did the unit.
+            raise CtlError(
+                f"systemd did not start it: see `systemctl status {unit} ibgateway-display@{name}`"
+            )
         time.sleep(_PAUSE)
 
 

@@ -55,7 +55,9 @@ class Host:
         try:
             known = sorted(file.parent.name for file in self.etc.glob("*/instance.toml"))
             if not known and self.etc.is_dir():
-                list(self.etc.iterdir())
+                # glob() passes over what may not be read; find out whether that is why there is nothing.
+                for directory in self.etc.iterdir():
+                    (directory / "instance.toml").exists()
         except PermissionError:
             raise _not_permitted(self.etc) from None
         for name in wanted:

@@ -12,6 +12,7 @@ login_dialog          the login window is there
 login_attempt         the credentials are being submitted (`attempt`)
 progress              the login moves on (`title`)
 two_factor_open       the second factor is asked for (`title`)
+two_factor_seen       its window got the focus; for when its opening was not reported (`title`)
 two_factor_closed     that window went away; says nothing about why
 two_factor_duration   seconds from the login to its closing (`seconds`)
 two_factor_retry      it was missed; the controller logs in again in a moment
@@ -172,7 +173,8 @@ IBC = Dialect(
         ("choice_made", r"Existing session detected|Trading Login Handoff", _CLOSED),
         ("settings_applied", r"Configuration$", _CLOSED),
         ("window_closed", r"", _CLOSED),
-        ("two_factor_open", r"(?:Second Factor|Security Code Card) Authentication", _OPEN),
+        ("two_factor_open", r"(?:Second Factor|Security Code Card) Authentication", _OPENED),
+        ("two_factor_seen", r"(?:Second Factor|Security Code Card) Authentication", _OPEN),
         ("credentials_rejected", r"^Unrecognized Username or Password", _OPEN),
         ("maintenance", r"^Login$", _OPENED),
         ("password_expiring", r"Password Notice", _OPENED),

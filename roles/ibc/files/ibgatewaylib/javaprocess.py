@@ -54,7 +54,8 @@ class JavaProcess:
         return [line.rstrip(b"\r") for line in lines]
 
     def last_lines(self) -> list[bytes]:
-        """What is left in the pipe after the end; does not wait for a helper that still holds it open."""
+        """What is left in the pipe after Java's end; a helper that outlived Java is ended first."""
+        self.signal(signal.SIGKILL)
         lines: list[bytes] = []
         while not self.closed:
             before = self._rest
@@ -79,6 +80,6 @@ class JavaProcess:
             return
 
     def clean_up(self) -> None:
-        """End whatever of the process group outlived Java, and close the pipe."""
+        """End whatever is left of the process group, and close the pipe."""
         self.signal(signal.SIGKILL)
         self.output.close()

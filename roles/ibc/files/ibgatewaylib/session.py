@@ -205,6 +205,13 @@ class Session:
         self._progress = self._now
 
     def _on_two_factor_open(self, title: str = "") -> None:
+        if self.phase == "ready":
+            # A session that works is not given up for a question, whatever comes of it.
+            self._emit("two_factor_waiting", {"title": title, "seconds": round(self._two_factor_timeout)})
+        else:
+            self._on_two_factor_seen(title)
+
+    def _on_two_factor_seen(self, title: str) -> None:
         # Windows report several events each; a device list, waiting for a person, carries the same title.
         if self.phase in ("two_factor", "choice", "configuring", "api", "ready"):
             return
