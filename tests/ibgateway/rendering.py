@@ -63,7 +63,7 @@ def render(name: str, **changes: Any) -> str:
 
 
 def refusals(tasks: str, **changes: Any) -> Iterator[str]:
-    """Yield the messages of the asserts in a task file that do not hold, in order; a play stops at the first."""
+    """Yield the messages of the asserts that do not hold, in order; a play stops at the first."""
     for task in DataLoader().load_from_file(str(ROLE / "tasks" / tasks), trusted_as_template=True):
         check = task.get("ansible.builtin.assert")
         if check is None:
