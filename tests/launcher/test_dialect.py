@@ -48,7 +48,7 @@ ROWS = [
         "two_factor_open",
         {"title": "Security Code Card Authentication"},
     ),
-    ("Second Factor Authentication initiated", "two_factor_open", {}),
+    ("Second Factor Authentication initiated", "two_factor_asked", {}),
     (
         "You should specify the required second factor device using …",
         "device_choice",

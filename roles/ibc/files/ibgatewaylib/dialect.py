@@ -11,7 +11,8 @@ resuming              a saved session is resumed: no login is coming
 login_dialog          the login window is there
 login_attempt         the credentials are being submitted (`attempt`)
 progress              the login moves on (`title`)
-two_factor_open       the second factor is asked for (`title`)
+two_factor_open       a window about the second factor: a request, or a list of devices (`title`)
+two_factor_asked      it is a request
 two_factor_seen       its window got the focus; for when its opening was not reported (`title`)
 two_factor_closed     that window went away; says nothing about why
 two_factor_duration   seconds from the login to its closing (`seconds`)
@@ -126,7 +127,7 @@ IBC = Dialect(
         ("main_window", r"Found Gateway main window"),
         ("logged_in", r"Login has completed"),
         ("configured", r"Configuration tasks completed"),
-        ("two_factor_open", r"Second Factor Authentication initiated"),
+        ("two_factor_asked", r"Second Factor Authentication initiated"),
         ("two_factor_duration", r"Duration since login: (?P<seconds>\d+) seconds"),
         ("two_factor_retry", r"Re-login after second factor authentication timeout in \d+ seconds?"),
         ("two_factor_idle", r"Re-login after second factor authentication timeout not required"),

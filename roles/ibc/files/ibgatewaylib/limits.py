@@ -20,6 +20,8 @@ class Limits:
     """Since the last sign of progress of a login."""
     logging_in_total = 900.0
     """The whole of one login; a link that comes and goes shows progress for ever."""
+    two_factor_notice = 1.0
+    """A window about the second factor that stays this long is a request, not a list IBC deals with."""
     two_factor_grace = 60.0
     """Added to IBC's SecondFactorAuthenticationTimeout."""
     two_factor_answered = 60.0

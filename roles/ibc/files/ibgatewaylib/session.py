@@ -87,6 +87,8 @@ class Session:
         self._takeovers = 0
         self._choice = ""
         self._leaving = False
+        self._title = ""
+        self._asked = False
         self._device_list = False
         self._clock_restarts = False
         self._unknown: dict[str, list] = {}  # title → [opened at, reported, words]
@@ -153,6 +155,8 @@ class Session:
         if self.verdict:
             return
         self._tick_unknown(now)
+        if self.phase == "two_factor" and now - self._entered >= self._limits.two_factor_notice:
+            self._ask(now)
         if self.phase == "ready":
             return  # what is wrong from here on, the watcher finds by asking the API
         limits, waited = self._limits, now - self._entered
@@ -218,9 +222,13 @@ class Session:
         if self._clock_restarts:
             self._clock_restarts = False
             self._login_began = self._now
+        self._title = title
+        self._asked = False
         self._enter("two_factor", self._now)
-        seconds = max(0, round(self._answer_within(self._now)))
-        self._emit("two_factor_waiting", {"title": title, "seconds": seconds})
+
+    def _on_two_factor_asked(self) -> None:
+        self._on_two_factor_seen("")
+        self._ask(self._now)
 
     def _on_device_chosen(self) -> None:
         self._device_list = self.phase == "two_factor"
@@ -239,6 +247,7 @@ class Session:
             return
         if float(seconds) >= self._two_factor_timeout:
             return  # missed; the next line says what the controller does about it
+        self._ask(self._now)
         self._enter("two_factor_answered", self._now)
         # An approval and a denial look the same here; only what follows tells them apart.
         self._emit("two_factor_answered", {"seconds": int(seconds)})
@@ -409,6 +418,13 @@ class Session:
     def _wait_for_choice(self) -> None:
         self._choice = "continue here or leave the other session alone"
         self._enter("choice", self._now)
+
+    def _ask(self, now: float) -> None:
+        if self._asked or self.phase not in ("two_factor", "two_factor_answered"):
+            return
+        self._asked = True
+        seconds = max(0, round(self._answer_within(now)))
+        self._emit("two_factor_waiting", {"title": self._title, "seconds": seconds})
 
     def _give_way(self) -> None:
         sentence = "another session uses this user name; this one gave way"
