@@ -6,8 +6,8 @@ an answer holds for each day, the weeks included in which only one of two zones 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 DAY = 1440
@@ -68,18 +68,23 @@ class Forbidden:
         Args:
             spans: pairs of instants, in seconds, end excluded.
             changes: the zone's clock changes, see `zones.changes`.
-            offset: its offset before the first of them, in seconds.
+            offset: its offset, in seconds, where it has no changes.
             reason: of all these spans.
         """
-        instants = [change[0] for change in changes]
-        for start, end in spans:
-            at = start
-            while at < end:
-                index = bisect_right(instants, at)
-                until = min(end, instants[index]) if index < len(instants) else end
-                shift = changes[index - 1][2] if index else offset
+        # What holds between two changes; the last one holds for ever.
+        pieces = [(change[0], change[1]) for change in changes]
+        pieces.append((sys.maxsize, changes[-1][2] if changes else offset))
+        number = 0
+        for start, end in sorted(spans):
+            while pieces[number][0] <= start:
+                number += 1
+            until, shift = pieces[number]
+            at, piece = start, number
+            while end > until:
                 self.add_wall(minutes_since_monday(at + shift), minutes_since_monday(until + shift), reason)
-                at = until
+                at, piece = until, piece + 1
+                until, shift = pieces[piece]
+            self.add_wall(minutes_since_monday(at + shift), minutes_since_monday(end + shift), reason)
 
     def hit(self, minute: int) -> Hit | None:
         """Return what forbids a minute, the soonest first, or None."""
@@ -93,19 +98,17 @@ class Forbidden:
         wall, _, reason = min(hits)
         return Hit(reason, _MONDAY + timedelta(days=wall // DAY))
 
-    def free(self) -> Iterator[int]:
-        """Yield every minute that is not forbidden."""
-        return (minute for minute in range(self.period) if not self.hit(minute))
+    def free(self) -> list[int]:
+        """Return every minute that is not forbidden."""
+        taken = bytearray(2 * self.period)
+        for start, length in self._spans:
+            stop = start + min(length, self.period)
+            taken[start:stop] = b"\x01" * (stop - start)
+        return [minute for minute in range(self.period) if not taken[minute] | taken[minute + self.period]]
 
-    def nearest(self, minute: int, suits: Callable[[int], bool] = lambda _: True) -> int | None:
-        """Return the free minute nearest to one, forwards or backwards, or None when there is none.
-
-        Args:
-            minute: where to begin.
-            suits: a further condition.
-        """
-        for distance in range(self.period // 2 + 1):
-            for candidate in ((minute + distance) % self.period, (minute - distance) % self.period):
-                if not self.hit(candidate) and suits(candidate):
-                    return candidate
-        return None
+    def nearest(self, minute: int) -> int | None:
+        """Return the free minute nearest to one, forwards or backwards, or None when there is none."""
+        half = self.period // 2
+        return min(
+            self.free(), key=lambda free: abs((free - minute + half) % self.period - half), default=None
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -172,11 +173,10 @@ def login_times(region: RegionWindows, clock: Clock, restart: int | None, home: 
         if restart is None:
             before.append((end, begin))
             continue
-        night = max((instant for instant in saturday if instant < end), default=end)
-        before.append((night, begin))
+        number = bisect_left(saturday, end)
+        before.append((saturday[number - 1] if number else end, begin))
         latest = _first_run(home.zone, restart, end) - LOGIN_ROOM * 60
-        next_night = min((instant for instant in saturday if instant > end), default=next_end)
-        after.append((latest + 60, next_night))
+        after.append((latest + 60, saturday[number] if number < len(saturday) else next_end))
     forbidden.add(before, clock.changes, clock.offset, early)
     forbidden.add(after, clock.changes, clock.offset, late)
     _add_windows(forbidden, region, clock, LOGIN_ROOM)
