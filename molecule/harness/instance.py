@@ -36,7 +36,7 @@ def run_probe(host: Host, name: str, *args: str, user: str = "root", path: str =
         command = ["runuser", "-u", user, "--", *command]
     if inside:
         command = ["nsenter", f"--target={inside}", "--mount", "--net", "--", *command]
-    result = host.run("cd / && " + shlex.join(command).replace("%", "%%"))
+    result = host.run("cd / && " + shlex.join(command))
     if result.rc != 0:
         raise AssertionError(f"probe {name} {args} as {user}: {result.stderr}")
     return json.loads(result.stdout)
@@ -49,7 +49,7 @@ def unit_properties(host: Host, unit: str) -> dict[str, str]:
         host: the test host.
         unit: the unit's name.
     """
-    output = host.check_output("systemctl show %s", unit)
+    output = host.check_output("systemctl show --all %s", unit)
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
@@ -124,7 +124,7 @@ class Instance:
             *options: further options of journalctl.
         """
         command = ["journalctl", "--no-pager", "--output=cat", f"--unit={self.unit}", *options]
-        return self.host.check_output(shlex.join(command).replace("%", "%%"))
+        return self.host.check_output(shlex.join(command))
 
     def simulate(self, *command: str) -> str:
         """Tell the simulated Gateway or its server something and return the answer.
@@ -132,7 +132,7 @@ class Instance:
         Args:
             *command: what `gateway-sim INSTANCE` takes.
         """
-        return self.host.check_output(shlex.join(["gateway-sim", self.name, *command]).replace("%", "%%"))
+        return self.host.check_output(shlex.join(["gateway-sim", self.name, *command]))
 
     def wait_for(self, state: str, seconds: float = 60) -> dict[str, Any]:
         """Return the status as soon as the instance is in a state.

@@ -1,6 +1,7 @@
 """Who can reach the ports: strategies on this machine can, everyone else cannot."""
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -8,11 +9,12 @@ import time
 
 import pytest
 from harness.handshake import server_version
-from harness.instance import Instance, run_probe, unit_properties
+from harness.instance import PROBES, Instance, run_probe, unit_properties
 from harness.wait import wait_until
 from testinfra.host import Host
 
 CLIENTS = "/opt/testbed/clients"
+UNGUARDED = 4999
 
 
 @pytest.mark.parametrize("library", ["ib_async_client", "ibapi_client"])
@@ -26,53 +28,68 @@ def test_api_clients_connect_from_inside(instance: Instance, library: str):
 
 
 def addresses(host: Host) -> list[str]:
-    """The host's own addresses as this controller can reach them; link-local ones with their zone."""
-    found = []
-    for link in json.loads(host.check_output("ip -json address")):
-        for entry in link["addr_info"]:
-            if entry["scope"] == "global":
-                found.append(entry["local"])
-            elif entry["family"] == "inet6" and entry["scope"] == "link":
-                found.append(f"{entry['local']}%docker0")
-    return found
+    """The host's own addresses beyond loopback, v4 and v6; link-local ones without their zone."""
+    links = json.loads(host.check_output("ip -json address"))
+    return [entry["local"] for link in links for entry in link["addr_info"] if entry["scope"] != "host"]
 
 
-def open_from_here(address: str, port: int) -> bool:
+def from_here(address: str) -> str:
+    """An address of the host as this controller reaches it."""
+    return f"{address}%docker0" if address.startswith("fe80:") else address
+
+
+def answers(address: str, port: int) -> bool:
     try:
-        with socket.create_connection((address, port), timeout=1):
+        with socket.create_connection((from_here(address), port), timeout=1):
             return True
     except OSError:
         return False
 
 
-def test_ports_do_not_answer_outside(host: Host, instances: dict[str, Instance]):
-    reachable = [address for address in addresses(host) if open_from_here(address, 22)]
-    assert reachable, (
-        "the controller reaches the host at none of its addresses, so this test would prove nothing"
-    )
-    # Gateway listens on every address, as the real one does; the firewall is what keeps others out.
-    listening = host.check_output("ss -Hltn")
-    assert all(f"*:{instance.ports['api']} " in listening for instance in instances.values())
+def test_only_allowed_users_get_the_api(instance: Instance):
+    port = str(instance.ports["api"])
+    assert "version" in run_probe(instance.host, "handshake", "127.0.0.1", port, user="ops")
+    assert "error" in run_probe(instance.host, "handshake", "127.0.0.1", port, user="nobody")
+
+
+@pytest.fixture(scope="class")
+def listeners(host: Host, instances: dict[str, Instance]):
+    """Have something listen on every port of every address: a closed one is then the firewall's work."""
     ports = [port for instance in instances.values() for port in instance.ports.values()]
-    answering = [(address, port) for address in reachable for port in ports if open_from_here(address, port)]
-    assert answering == []
+    command = ["python3", "-c", (PROBES / "listen.py").read_text(), *map(str, [UNGUARDED, *ports])]
+    host.check_output("systemd-run --quiet --unit=molecule-listen " + shlex.join(command))
+    wait_until(lambda: "connected" in run_probe(host, "connect", "::1", str(UNGUARDED)), "the listeners", 10)
+    yield ports
+    host.run("systemctl stop molecule-listen")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_only_allowed_users_get_the_api_on_loopback(instance: Instance, address: str):
-    port = str(instance.ports["api"])
-    assert "version" in run_probe(instance.host, "handshake", address, port, user="ops")
-    refused = run_probe(instance.host, "handshake", address, port, user="nobody")
-    assert "error" in refused, refused
+class TestFirewall:
+    """What the firewall does, whatever listens."""
 
+    def test_ports_do_not_answer_outside(self, host: Host, listeners: list[int]):
+        reachable = [address for address in addresses(host) if answers(address, UNGUARDED)]
+        assert reachable, (
+            "this controller reaches the host at none of its addresses: the test would prove nothing"
+        )
+        assert [
+            (address, port) for address in reachable for port in listeners if answers(address, port)
+        ] == []
 
-def test_the_hosts_own_address_is_no_way_around(instance: Instance):
-    port = str(instance.ports["api"])
-    for address in addresses(instance.host):
-        if "%" not in address:
-            assert "version" in run_probe(instance.host, "handshake", address, port, user="ops")
-            refused = run_probe(instance.host, "handshake", address, port, user="nobody")
-            assert "error" in refused, (address, refused)
+    @pytest.mark.usefixtures("listeners")
+    def test_no_address_of_the_host_is_a_way_around(self, host: Host, instance: Instance):
+        ways = [
+            "127.0.0.1",
+            "::1",
+            *(address for address in addresses(host) if not address.startswith("fe80:")),
+        ]
+        for port in map(str, instance.ports.values()):
+            users = ["root", "nobody"] if port != str(instance.ports["api"]) else ["root", "ops", "nobody"]
+            for address in ways:
+                got = {
+                    user: "connected" in run_probe(host, "connect", address, port, user=user)
+                    for user in users
+                }
+                assert got == {user: user != "nobody" for user in users}, (address, port)
 
 
 def command_answer(instance: Instance, user: str) -> str:
@@ -90,18 +107,11 @@ def test_ibc_takes_commands_only_from_its_own_user_and_root(instance: Instance):
     assert command_answer(instance, "nobody") == ""
 
 
-def test_nothing_but_ssh_and_the_guarded_api_listens_beyond_loopback(
-    host: Host, instances: dict[str, Instance]
-):
+def test_nothing_but_ssh_listens_beyond_loopback(host: Host):
     # Read from ss itself: testinfra's is_listening takes a listener on every address for one on loopback.
     listening = [line.split()[3] for line in host.check_output("ss -Hltn").splitlines()]
-    api = {instance.ports["api"] for instance in instances.values()}
-    open_ports = {
-        int(address.rsplit(":", 1)[1])
-        for address in listening
-        if not address.startswith(("127.", "[::1]", "[::ffff:127."))
-    }
-    assert open_ports - api == {22}
+    local = ("127.", "[::1]", "[::ffff:127.")
+    assert {int(end.rsplit(":", 1)[1]) for end in listening if not end.startswith(local)} == {22}
 
 
 def test_the_display_has_no_tcp_port(instance: Instance):
@@ -120,14 +130,23 @@ def test_the_display_refuses_who_has_no_cookie(instance: Instance):
     assert own == {"bare": 0, "cookie": 1}
 
 
-def test_the_display_is_out_of_reach_of_other_processes(instance: Instance):
-    sockets = instance.host.file("/proc/net/unix").content_string
-    assert f"/.X11-unix/X{instance.given['api_port']}" not in sockets
+def test_the_display_is_out_of_reach_of_other_processes(host: Host):
+    listening = [line.split()[-1] for line in host.check_output("ss -Hlx").splitlines()]
+    assert "X11" not in "".join(listening)
 
 
 def test_the_firewall_is_loaded_and_comes_back_after_a_reboot(host: Host):
     assert host.check_output("systemctl is-active ibgateway-firewall.service") == "active"
     assert host.check_output("systemctl is-enabled ibgateway-firewall.service") == "enabled"
+
+
+def end_of(link: socket.socket) -> bytes:
+    """What comes before the other side hangs up, politely or not."""
+    try:
+        link.sendall(b"HELLO\n")
+        return link.recv(64)
+    except ConnectionError:
+        return b""
 
 
 class TestForwardUser:
@@ -138,7 +157,7 @@ class TestForwardUser:
         variables = host.ansible.get_variables()
         # A connection of its own, as the shared one is another user's; of equal options the first counts.
         own = ["-o", "ControlPath=none", "-o", "BatchMode=yes", "-p", str(variables["ansible_port"])]
-        common = shlex.split(host.backend.ssh_extra_args)
+        common = shlex.split(os.environ["ANSIBLE_SSH_COMMON_ARGS"])
         return ["ssh", *own, *common, *words, f"ibgateway-forward@{variables['ansible_host']}"]
 
     @pytest.fixture
@@ -151,7 +170,7 @@ class TestForwardUser:
         forwards = [word for here, there in ends for word in ("-L", f"127.0.0.1:{here}:127.0.0.1:{there}")]
         command = self.ssh(live.host, "-N", *forwards, "-o", "ExitOnForwardFailure=yes")
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        wait_until(lambda: open_from_here("127.0.0.1", ends[0][0]), "the tunnel", 10)
+        wait_until(lambda: answers("127.0.0.1", ends[0][0]), "the tunnel", 10)
         yield {"api": ends[0][0], "command": ends[1][0]}
         process.terminate()
         process.communicate()
@@ -161,8 +180,8 @@ class TestForwardUser:
 
     def test_it_reaches_nothing_else(self, tunnel: dict[str, int]):
         with socket.create_connection(("127.0.0.1", tunnel["command"]), timeout=3) as link:
-            link.sendall(b"HELLO\n")
-            assert link.recv(64) == b""
+            link.settimeout(3)
+            assert end_of(link) == b""
 
     def test_it_has_no_shell(self, live: Instance):
         result = subprocess.run(

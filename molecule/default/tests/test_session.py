@@ -69,7 +69,7 @@ def test_status_of_an_unknown_instance_is_refused(host: Host):
 def test_java_and_display_run_as_the_service_user(instance: Instance):
     pid = instance.status()["java_pid"]
     display = unit_properties(instance.host, f"ibgateway-display@{instance.name}.service")
-    owners = instance.host.check_output("stat -c %%U /proc/%s /proc/%s", pid, display["MainPID"])
+    owners = instance.host.check_output("stat --format=%%U /proc/%s /proc/%s", str(pid), display["MainPID"])
     assert owners.split() == ["ibgateway", "ibgateway"]
 
 

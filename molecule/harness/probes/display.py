@@ -46,7 +46,8 @@ def answer(address, name=b"", data=b""):
 listening = {
     line.split()[-1]
     for line in Path("/proc/net/unix").read_text().splitlines()
-    if line.endswith(f"/.X11-unix/X{display}")
+    # 00010000: it listens; accepted connections bear the same name.
+    if line.endswith(f"/.X11-unix/X{display}") and line.split()[3] == "00010000"
 }
 addresses = [f"\0{name[1:]}" if name.startswith("@") else name for name in sorted(listening)]
 if not addresses:
