@@ -15,6 +15,15 @@ from testbed.lib.progress import UserError, run_step, say, waiting
 NAME, RELEASE, PORT = "demo", "trixie", 22401
 INSTANCES = {"live": 4001, "paper": 4002}
 CONFIGURED_SECONDS = 120.0  # Java, IBC and two logins side by side on two cores
+PUSH_WAITS = """
+n=0
+until [ -d /var/lib/ibgateway/live/settings ] && gateway-sim live set push=wait; do
+  n=$((n + 1))
+  [ $n -lt 6000 ] || exit 1
+  sleep 0.2
+done
+"""
+MESSAGE_SECONDS = 15.0
 WEBHOOK = "/var/lib/testbed/webhook.jsonl"
 
 
@@ -49,6 +58,9 @@ def _ensure_host() -> None:
         say(f"==> Host {NAME} is up (ssh port {PORT})")
         return
     host.create(NAME, RELEASE, PORT)
+    # IBKR's simulated push shall wait for the tap from the first login on. That can be said only once the playbook
+    # has made the instance, and it starts it a few seconds later: so somebody on the host waits for that moment.
+    docker.run("exec", "--detach", host.container(NAME), "sh", "-c", PUSH_WAITS)
 
 
 def _is_ours(known: dict) -> bool:
@@ -87,7 +99,9 @@ def _tap() -> None:
     if states["live"]["state"] == "two_factor":
         say(f"    live: {states['live']['status']}")
         say("==> Your phone rings; here the demo taps: testbed/gateway-sim --host demo live approve")
-        _inside(["gateway-sim", "live", "approve"])
+        done = _run(["gateway-sim", "live", "approve"])
+        if done.returncode != 0:
+            raise UserError(f"the tap did not arrive: {done.stdout}{done.stderr}")
     _wait("Wait until both are ready", lambda s: all(row["state"] == "ready" for row in s.values()), until)
 
 
@@ -126,12 +140,35 @@ def _show() -> None:
     for port in INSTANCES.values():
         _inside(["env", "PYTHONPATH=/opt/testbed/clients", "python3", "-c", program, str(port)])
     say("==> The messages that arrived (a webhook stands in for your phone)")
-    for line in _run(["tail", "-n", "20", WEBHOOK]).stdout.splitlines():
-        message = json.loads(line)
-        body = json.loads(message["body"])
-        say(f"    {message['time'][11:19]}  {body.get('title') or ''}")
-        for text in (body.get("message") or "").splitlines():
+    for message in _messages():
+        say(f"    {message['time'][11:19]}  {message['title']}")
+        for text in message["text"].splitlines():
             say(f"              {text}")
+
+
+def _messages() -> list[dict[str, str]]:
+    """Read what arrived; the message that an instance is ready may be on its way for a moment."""
+    until = time.monotonic() + MESSAGE_SECONDS
+    while True:
+        found = []
+        for line in _run(["tail", "-n", "20", WEBHOOK]).stdout.splitlines():
+            request = json.loads(line)
+            body = json.loads(request["body"])
+            found.append(
+                {
+                    "time": request["time"],
+                    "title": body.get("title") or "",
+                    "text": body.get("message") or "",
+                }
+            )
+        ready = [name for name in INSTANCES if any(_says_ready(message, name) for message in found)]
+        if len(ready) == len(INSTANCES) or time.monotonic() > until:
+            return found
+        time.sleep(0.5)
+
+
+def _says_ready(message: dict[str, str], instance: str) -> bool:
+    return instance in message["title"] and "Ready" in message["title"]
 
 
 def _what_next(seconds: float) -> None:
