@@ -74,7 +74,7 @@ def test_a_zone_has_its_full_name(refusal, name, instead):
 def test_no_restart_in_a_window(refusal):
     assert refusal(daily_restart="23:50") == (
         "daily_restart 23:50 America/New_York meets the reset window 23:45-01:45 America/New_York, with 25 "
-        "minutes kept free before and 15 after it (next on Wed 31 Dec 2025): the nearest allowed time is "
+        "minutes kept free before and 15 after it (next on Thu 01 Jan 2026): the nearest allowed time is "
         "22:34 America/New_York"
     )
 

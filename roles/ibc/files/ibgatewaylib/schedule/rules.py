@@ -68,8 +68,11 @@ class WeeklyTime:
 
 
 def span_of(today: date) -> tuple[date, date]:
-    """Return the first and last day that are checked for a schedule made today."""
-    return today, today + timedelta(days=YEARS * 366)
+    """Return the first and last day (UTC) that are checked for a schedule made today.
+
+    It begins tomorrow: in New York that is this evening, and "next on" shall not name yesterday.
+    """
+    return today + timedelta(days=1), today + timedelta(days=YEARS * 366)
 
 
 def week_text(minute: int) -> str:
