@@ -59,7 +59,9 @@ def ibc_report(states: States) -> list[str]:
 
 def _line(state: Mapping[str, Any]) -> str:
     name = state["instance"]
-    line = f"{name}: {state['state']}, {state['status']}"
+    line = f"{name}: {state['state']}"
+    if state["status"] != state["state"]:
+        line += f", {state['status']}"
     if state["unit"]["active_state"] in DOWN:
         line += f". It stays down until you run: ibgatewayctl start {name}"
     elif state["pending"]:
