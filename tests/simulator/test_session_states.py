@@ -102,10 +102,12 @@ def test_clients_connect_and_get_what_they_ask(run):
 def test_client_id_in_use_is_refused(run):
     gateway = run()
     gateway.configured()
-    with ApiClient(gateway.api_port, 5) as first, ApiClient(gateway.api_port, 5) as second:
-        second.code(326)
-        with pytest.raises(EOFError):
-            second.message()
+    with ApiClient(gateway.api_port, 5) as first:
+        first.until(9)
+        with ApiClient(gateway.api_port, 5) as second:
+            second.code(326)
+            with pytest.raises(EOFError):
+                second.message()
         first.send(49, 1)
         first.until(49)
     with ApiClient(gateway.api_port, 6) as third:
@@ -176,6 +178,8 @@ def test_hang_leaves_only_the_control_port(run):
         gateway.simulator.send("restart-now")
     with pytest.raises(TimeoutError):
         ApiClient(gateway.api_port, timeout=1)
+    gateway.simulator.send("exit 3")
+    assert gateway.ended() == 3
 
 
 @pytest.mark.parametrize(("command", "code"), [("crash exception", 76), ("crash halt", 1), ("exit 7", 7)])

@@ -14,6 +14,10 @@ import simulator.state.Log;
 
 /** The commands of the control port. Each answers {"ok": true, …} or {"ok": false, "error": "…"}. */
 final class Commands {
+    /** @param afterwards what ends the process, to be run when the answer has gone out. */
+    record Reply(String text, Runnable afterwards) {}
+
+    private static final Runnable NOTHING = () -> { };
     private static final int UI_PATIENCE_SECONDS = 5;
 
     private final Gateway gateway;
@@ -23,15 +27,19 @@ final class Commands {
         this.gateway = gateway;
     }
 
-    String run(String line) {
+    Reply run(String line) {
         String[] words = line.split("\\s+", 2);
         String rest = words.length > 1 ? words[1] : "";
         if (!line.equals("state")) {
             Log.line("Control: %s", line);
         }
-        String error;
+        String error = "";
+        Runnable afterwards = NOTHING;
         try {
-            error = perform(words[0], rest);
+            afterwards = ending(words[0], rest);
+            if (afterwards == NOTHING) {
+                error = perform(words[0], rest);
+            }
         } catch (NumberFormatException wrong) {
             error = "this command wants a number, not \"" + rest + "\"";
         }
@@ -44,7 +52,22 @@ final class Commands {
         if (hung) {
             reply.put("state", "hung");
         }
-        return Json.of(reply);
+        return new Reply(Json.of(reply), afterwards);
+    }
+
+    /** An exception is what IBC sees of a fault in Gateway; halt ends the process as a kill or a JVM fault does. */
+    private static Runnable ending(String command, String rest) {
+        return switch (command + " " + rest) {
+            case "crash halt" -> () -> Runtime.getRuntime().halt(1);
+            case "crash exception" -> () -> SwingUtilities.invokeLater(() -> {
+                throw new IllegalStateException("Simulated failure");
+            });
+            default -> command.equals("exit") ? exit(Integer.parseInt(rest)) : NOTHING;
+        };
+    }
+
+    private static Runnable exit(int code) {
+        return () -> Gateway.endWith(code);
     }
 
     /** Empty, or what was wrong. */
@@ -62,11 +85,6 @@ final class Commands {
                 String[] parts = rest.split("\\s+", 2);
                 gateway.session().code(Integer.parseInt(parts[0]), parts.length > 1 ? parts[1] : "");
                 return "";
-            case "exit":
-                Gateway.endWith(Integer.parseInt(rest));
-                return "";
-            case "crash":
-                return crash(rest);
             case "hang":
                 hang();
                 return "";
@@ -117,21 +135,6 @@ final class Commands {
             Thread.currentThread().interrupt();
             return "interrupted";
         }
-    }
-
-    /** An exception is what IBC sees of a fault in Gateway; halt ends the process as a kill or a JVM fault does. */
-    private String crash(String how) {
-        if (how.equals("halt")) {
-            new Thread(() -> Runtime.getRuntime().halt(1), "halt").start();
-            return "";
-        }
-        if (how.equals("exception")) {
-            SwingUtilities.invokeLater(() -> {
-                throw new IllegalStateException("Simulated failure");
-            });
-            return "";
-        }
-        return "crash wants exception or halt";
     }
 
     private void hang() {

@@ -48,12 +48,15 @@ final class ControlServer {
                 Writer out = new OutputStreamWriter(peer.getOutputStream(), StandardCharsets.UTF_8)) {
             String line = in.readLine();
             while (line != null) {
-                out.write(commands.run(line.strip()) + "\n");
+                Commands.Reply reply = commands.run(line.strip());
+                out.write(reply.text() + "\n");
                 out.flush();
+                reply.afterwards().run();
                 line = in.readLine();
             }
-        } catch (IOException error) {
-            Log.line("Control client: %s", error.getMessage());
+        } catch (IOException | RuntimeException error) {
+            // An uncaught exception in any thread makes IBC end the program.
+            Log.line("Control client: %s", error);
         }
     }
 

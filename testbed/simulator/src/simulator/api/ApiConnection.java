@@ -1,6 +1,7 @@
 package simulator.api;
 
 import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
@@ -38,13 +39,14 @@ final class ApiConnection {
             socket.setTcpNoDelay(true);
             server.passWedge();
             DataInputStream in = new DataInputStream(new BufferedInputStream(socket.getInputStream()));
-            out = new DataOutputStream(new java.io.BufferedOutputStream(socket.getOutputStream()));
+            out = new DataOutputStream(new BufferedOutputStream(socket.getOutputStream()));
             if (handshake(in)) {
                 requests(in);
             }
         } catch (EOFException error) {
             Log.line("API client %d left", clientId);
-        } catch (IOException | NumberFormatException | IndexOutOfBoundsException error) {
+        } catch (IOException | RuntimeException error) {
+            // An uncaught exception in any thread makes IBC end the program.
             Log.line("API client %d: %s", clientId, error);
         } catch (InterruptedException error) {
             Thread.currentThread().interrupt();

@@ -104,8 +104,11 @@ public final class ApiServer {
         }
     }
 
-    /** Sends a system code to every client that has started. */
+    /** Sends a system code to every client that has started; while wedged, it is lost. */
     public void broadcast(int code, String text) {
+        if (wedged()) {
+            return;
+        }
         Collection<ApiConnection> now;
         synchronized (clients) {
             now = clients.values().stream().toList();

@@ -11,11 +11,11 @@ import javax.swing.WindowConstants;
 public final class Splash {
     private static final List<String> LOADING = List.of("Requesting startup parameters...", "Starting application...");
 
-    private final JFrame frame = new JFrame("Loading...");
+    private final JFrame frame;
     private Timer timer;
 
     public Splash(String title) {
-        frame.setTitle(title);
+        frame = new JFrame(title);
         frame.add(new JLabel("Interactive Brokers"));
         frame.setDefaultCloseOperation(WindowConstants.DO_NOTHING_ON_CLOSE);
         frame.setSize(320, 120);
