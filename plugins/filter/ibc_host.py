@@ -25,7 +25,7 @@ def ibc_missing_releases(
         artifacts: version to lock, of which `sha256` is read.
         installed: version to the SHA-256 of the artifact it was installed from.
     """
-    return [version for version in versions if installed.get(version) != artifacts[version]["sha256"]]
+    return [version for version in versions if installed.get(version) != artifacts[version]["sha256"].lower()]
 
 
 def ibc_outdated_files(there: Mapping[str, list[Any]], files: str) -> list[dict[str, str]]:
