@@ -25,6 +25,7 @@ HOST = {
     "foreign_listeners": {},
     "missing_packages": [],
     "firewall": True,
+    "differing": [],
     "releases": {"10.45.1": {"sha256": "ab" * 32, "java": "/opt/ibgateway/releases/10.45.1/jre"}},
 }
 INSTANCE = {"name": "live", "mode": "live", "username": "u", "password": "p", "api_port": 4001}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -49,3 +50,24 @@ def test_only_whole_releases_count(tmp_path: Path) -> None:
 
 def test_accounts_that_do_not_exist_are_left_out() -> None:
     assert module.uids(["root", "no-such-account"]) == {"root": 0}
+
+
+def test_only_what_is_not_as_wanted_differs(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("content")
+    path.chmod(0o644)
+    directory = tmp_path / "directory"
+    directory.mkdir(mode=0o750)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    mine = {"owner": path.owner(), "group": path.group()}
+    content = {"sha256": hashlib.sha256(b"content").hexdigest()}
+    as_it_is = [
+        mine | content | {"path": str(path), "mode": "0644"},
+        mine | {"path": str(directory), "mode": "0750"},
+    ]
+    assert module.differing(as_it_is) == []
+    for change in ({"mode": "0600"}, {"owner": "nobody"}, {"sha256": "00"}, {"path": str(tmp_path / "gone")}):
+        assert module.differing([as_it_is[0] | change]) == [change.get("path", str(path))]
+    assert module.differing([as_it_is[0] | {"path": str(link)}]) == [str(link)]
+    assert module.differing([mine | {"path": str(path), "mode": "0644"}]) == [str(path)]

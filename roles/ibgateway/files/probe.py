@@ -7,10 +7,13 @@ it as root over standard input, with a JSON object of questions as its argument,
 from __future__ import annotations
 
 import ctypes
+import grp
+import hashlib
 import json
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -96,6 +99,36 @@ def releases(directory: Path) -> dict[str, Any]:
     return found
 
 
+def differing(wanted: list[dict[str, str]]) -> list[str]:
+    """Return the paths that are not on the host as wanted, so that the role asks for those alone.
+
+    Args:
+        wanted: per entry `path`, `owner`, `group`, `mode` ("0755"), and for a file the `sha256` of its content;
+            an entry without is a directory.
+    """
+    return [entry["path"] for entry in wanted if _present(Path(entry["path"])) != _comparable(entry)]
+
+
+def _comparable(entry: dict[str, str]) -> tuple[str, ...]:
+    return (entry["owner"], entry["group"], entry["mode"], entry.get("sha256", "directory"))
+
+
+def _present(path: Path) -> tuple[str, ...]:
+    """Return owner, group, mode and content of what is at `path`; empty when it is neither file nor directory."""
+    try:
+        state = path.lstat()
+        owner, group = pwd.getpwuid(state.st_uid).pw_name, grp.getgrgid(state.st_gid).gr_name
+    except (OSError, KeyError):
+        return ()
+    if stat.S_ISDIR(state.st_mode):
+        content = "directory"
+    elif stat.S_ISREG(state.st_mode):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    else:
+        return ()
+    return (owner, group, f"{stat.S_IMODE(state.st_mode):04o}", content)
+
+
 def clock_synchronised() -> bool:
     """Return whether the kernel's clock is disciplined by NTP, as timedated judges it."""
     buffer = ctypes.create_string_buffer(512)
@@ -115,7 +148,7 @@ def systemd_version() -> int:
 
 
 def answer(questions: dict[str, Any]) -> dict[str, Any]:
-    """Return what the role asks for; the keys of `questions` are accounts, account, ports and packages."""
+    """Return what the role asks for; the keys of `questions` are those read below."""
     known = uids(questions["accounts"])
     return {
         "architecture": os.uname().machine,
@@ -127,6 +160,7 @@ def answer(questions: dict[str, Any]) -> dict[str, Any]:
         "foreign_listeners": listeners(questions["ports"], known.get(questions["account"])),
         "missing_packages": missing_packages(questions["packages"]),
         "firewall": Path("/etc/systemd/system/ibgateway-firewall.service").exists(),
+        "differing": differing(questions["wanted"]),
         "releases": releases(Path("/opt/ibgateway/releases")),
     }
 
