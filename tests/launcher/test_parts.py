@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import threading
 
 import pytest
-from ibgatewaylib import api_probe, events, ibc_command, statefile, tokenfile
+from ibgatewaylib import api_probe, events, fingerprint, ibc_command, statefile, tokenfile
 from ibgatewaylib.sdnotify import Notifier
 
 
@@ -169,3 +170,8 @@ def test_flags_of_this_run_only(tmp_path):
     assert not tokenfile.take_flag(tmp_path, "PAUSE", "xyz")
     assert tokenfile.take_flag(tmp_path, "PAUSE", "abc")
     assert not (tmp_path / "PAUSEabc").exists()
+
+
+def test_fingerprint_is_sha256(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc" * 1000)
+    assert fingerprint.of(tmp_path / "file") == hashlib.sha256(b"abc" * 1000).hexdigest()

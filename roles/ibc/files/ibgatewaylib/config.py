@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
+from . import fingerprint
 from .credentials import Credentials
 from .exitcodes import ConfigurationInvalid
 from .instance import Instance
@@ -121,10 +121,7 @@ def fingerprints(instance: Instance) -> dict[str, str]:
         file name → SHA-256 in hex of `instance.toml` and `ibc.ini` (credentials are never hashed into a
         readable file: a short secret could be guessed from its hash).
     """
-    return {
-        name: hashlib.sha256((instance.etc_dir / name).read_bytes()).hexdigest()
-        for name in ("instance.toml", "ibc.ini")
-    }
+    return {name: fingerprint.of(instance.etc_dir / name) for name in ("instance.toml", "ibc.ini")}
 
 
 def _seconds(values: dict[str, str], key: str, default: int) -> int:

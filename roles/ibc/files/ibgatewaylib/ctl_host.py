@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import calendar
 import difflib
-import hashlib
 import subprocess
 import time
 from pathlib import Path
 
+from . import fingerprint, statefile
 from . import instance as instances
-from . import statefile
 from .exitcodes import ConfigurationInvalid
 
 UNIT_PROPERTIES = {
@@ -138,7 +137,7 @@ class Host:
         changed = []
         for file, digest in sorted((state.get("inputs") or {}).items()):
             try:
-                now = hashlib.sha256((instance.etc_dir / file).read_bytes()).hexdigest()
+                now = fingerprint.of(instance.etc_dir / file)
             except OSError:
                 now = ""
             if now != digest:
