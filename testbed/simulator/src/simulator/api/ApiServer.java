@@ -16,10 +16,13 @@ import simulator.state.Log;
 
 /** Listens on the API port, one thread per client. */
 public final class ApiServer {
+    private static final long CLOSING_MILLIS = 2000;
+
     private final Set<ApiConnection> connections = ConcurrentHashMap.newKeySet();
     private final Map<Integer, ApiConnection> clients = new TreeMap<>();
     private final AtomicInteger orderIds = new AtomicInteger(1);
     private volatile ServerSocket listener;
+    private Thread acceptor;
     private volatile boolean loopback;
     private volatile Account account = new Account("live");
     private volatile boolean readOnly = true;
@@ -41,7 +44,7 @@ public final class ApiServer {
                     : new InetSocketAddress(port), 50);
             listener = socket;
             loopback = localOnly;
-            thread("api-accept", () -> accept(socket));
+            acceptor = thread("api-accept", () -> accept(socket));
             Log.line("API server listening on port %d", port);
         } catch (IOException error) {
             Log.line("API server cannot listen on port %d: %s", port, error.getMessage());
@@ -54,8 +57,12 @@ public final class ApiServer {
         if (socket != null) {
             try {
                 socket.close();
+                // Until its thread has left accept(), the system takes the port as still listened on.
+                acceptor.join(CLOSING_MILLIS);
             } catch (IOException error) {
                 Log.line("API server: %s", error.getMessage());
+            } catch (InterruptedException error) {
+                Thread.currentThread().interrupt();
             }
         }
         connections.forEach(ApiConnection::close);
@@ -79,10 +86,11 @@ public final class ApiServer {
         }
     }
 
-    private static void thread(String name, Runnable task) {
+    private static Thread thread(String name, Runnable task) {
         Thread thread = new Thread(task, name);
         thread.setDaemon(true);
         thread.start();
+        return thread;
     }
 
     /** False when the client id is taken. */
