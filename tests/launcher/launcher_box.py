@@ -86,6 +86,7 @@ class Box:
         self.api_port, self.command_port = free_port(), free_port()
         self.write_toml()
         self.write_ini()
+        self.write_windows()
 
     def values(self) -> dict:
         return {
@@ -105,7 +106,31 @@ class Box:
             "java_source": "installer",
             "heap": 512,
             "timezone": "America/New_York",
+            # Most tests log in at once, whatever the hour: tests of the gate say otherwise.
+            "login": "auto",
+            "region": "auto",
+            "daily_restart": "17:15",
+            "weekly_login": "Sun 09:30",
+            "budget_logins": 3,
+            "budget_hours": 6,
+            "budget_minutes_apart": 0,
         }
+
+    def write_windows(self, start: float | None = None, end: float | None = None) -> None:
+        """Replace the reset windows; without arguments none is near (the margin counts, too)."""
+        now = time.time()
+        if start is None:
+            start, end = now + 10 * 3600, now + 11 * 3600
+        hours = [time.strftime("%H:%M", time.gmtime(moment)) for moment in (start, end)]
+        daily = [{"zone": "UTC", "from": hours[0], "to": hours[1]}]
+        day = time.strftime("%a", time.gmtime(now + 3 * 86400))
+        weekly = {"zone": "UTC", "from": f"{day} 12:00", "to": f"{day} 13:00"}
+        table = {
+            "checked_on": "2026-11-24",
+            "daily": {"america": daily, "europe": daily, "asia": daily},
+            "weekend": {"closed": weekly, "quiet": weekly},
+        }
+        (self.etc.parent / "reset-windows.json").write_text(json.dumps(table))
 
     def write_toml(self, **changes: object) -> None:
         values = {key: value for key, value in {**self.values(), **changes}.items() if value is not None}

@@ -12,7 +12,9 @@ ETC = Path("/etc/ibgateway")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 REMEDY = "correct the inventory and run the playbook again"
 
-_TEXTS = ("name", "mode", "gateway_version", "ibc_version", "java_source", "timezone")
+_TEXTS = ("name", "mode", "gateway_version", "ibc_version", "java_source", "timezone", "login", "region")
+# Empty: no such appointment.
+_TIMES = ("daily_restart", "weekly_login")
 _PATHS = ("program_dir", "ibc_dir", "settings_dir", "state_dir", "run_dir")
 _NUMBERS = {
     "display": (0, 65535),
@@ -20,12 +22,24 @@ _NUMBERS = {
     "command_port": (1, 65535),
     "vnc_port": (1, 65535),
     "heap": (64, 1 << 20),
+    "budget_logins": (1, 100),
+    "budget_hours": (1, 168),
+    "budget_minutes_apart": (0, 1440),
 }
-_CHOICES = {"mode": ("live", "paper"), "java_source": ("installer", "debian")}
+_CHOICES = {
+    "mode": ("live", "paper"),
+    "java_source": ("installer", "debian"),
+    "login": ("consent", "auto"),
+    "region": ("auto", "america", "europe", "asia"),
+}
 
 
 class Instance:
-    """One instance as configured; `heap` is in MiB, the ports are TCP ports on 127.0.0.1."""
+    """One instance as configured; `heap` is in MiB, the ports are TCP ports on 127.0.0.1.
+
+    `login` is the policy, `region` as the operator wrote it; the budget allows `budget_logins` submissions of
+    the credentials in `budget_hours`, at least `budget_minutes_apart`.
+    """
 
     name: str
     mode: str
@@ -33,6 +47,10 @@ class Instance:
     ibc_version: str
     java_source: str
     timezone: str
+    login: str
+    region: str
+    daily_restart: str
+    weekly_login: str
     program_dir: Path
     ibc_dir: Path
     settings_dir: Path
@@ -43,6 +61,9 @@ class Instance:
     command_port: int
     vnc_port: int
     heap: int
+    budget_logins: int
+    budget_hours: int
+    budget_minutes_apart: int
     etc_dir: Path
 
 
@@ -70,7 +91,7 @@ def load(etc_dir: Path) -> Instance:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid(f"{file} is not valid TOML ({error}): run the playbook again") from None
 
-    known = {*_TEXTS, *_PATHS, *_NUMBERS}
+    known = {*_TEXTS, *_TIMES, *_PATHS, *_NUMBERS}
     if missing := sorted(known - set(data)):
         raise ConfigurationInvalid(f"{file} lacks {', '.join(missing)}: run the playbook again")
     if unknown := sorted(set(data) - known):
@@ -80,6 +101,8 @@ def load(etc_dir: Path) -> Instance:
     instance.etc_dir = etc_dir
     for key in _TEXTS:
         setattr(instance, key, _text(file, key, data[key]))
+    for key in _TIMES:
+        setattr(instance, key, data[key] if data[key] == "" else _text(file, key, data[key]))
     for key in _PATHS:
         setattr(instance, key, _path(file, key, data[key]))
     for key, (low, high) in _NUMBERS.items():
@@ -93,7 +116,8 @@ def _text(file: Path, key: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ConfigurationInvalid(f"{file}: {key} must be a non-empty text, not {value!r}: {REMEDY}")
     if key in _CHOICES and value not in _CHOICES[key]:
-        allowed = " or ".join(_CHOICES[key])
+        *most, last = _CHOICES[key]
+        allowed = f"{', '.join(most)} or {last}"
         raise ConfigurationInvalid(f"{file}: {key} must be {allowed}, not {value!r}: {REMEDY}")
     return value
 
