@@ -8,55 +8,12 @@ import os
 import sys
 from pathlib import Path
 
-from . import ctl_events, ctl_follow
+from . import ctl_codes, ctl_events, ctl_follow
+from .ctl_help import build_parser
 from .ctl_host import CtlError, Host
+from .ctl_say import Teller
 from .ctl_show import event_line, status_lines
 from .instance import ETC
-
-EPILOG = """\
-Examples:
-  ibgatewayctl status                 every instance, and what to do next
-  ibgatewayctl status live --json     one instance, for scripts
-  ibgatewayctl start live             start it and follow until it is ready (approve IB Key when asked)
-  ibgatewayctl stop live              log out and stop; a stopped live instance needs a login to come back
-  ibgatewayctl log live -f            Gateway's and IBC's own words
-  ibgatewayctl events live -n 20      what happened, one line each
-
-Exit codes: 0 all ready, or done · 1 something is not ready, or it failed · 2 usage · 3 not permitted (run as
-root) · 4 unknown instance.
-"""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="ibgatewayctl",
-        description="See and steer the IB Gateway instances of this host.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    status = commands.add_parser("status", help="how the instances are, and what to do next")
-    status.add_argument("names", nargs="*", metavar="NAME", help="instances; default: all")
-    status.add_argument("--json", action="store_true", help='for scripts: {"instances": […]}')
-
-    start = commands.add_parser("start", help="start an instance and follow until it is ready")
-    start.add_argument("name", metavar="NAME")
-    stop = commands.add_parser("stop", help="log out, stop an instance and follow until it has stopped")
-    stop.add_argument("name", metavar="NAME")
-
-    log = commands.add_parser("log", help="the journal of an instance")
-    log.add_argument("name", metavar="NAME")
-    events = commands.add_parser("events", help="what happened to an instance")
-    events.add_argument("name", metavar="NAME")
-    events.add_argument("--json", action="store_true", help="the events as they are, one JSON object a line")
-    for follower in (log, events):
-        follower.add_argument(
-            "-n", dest="count", type=_count, default=50, metavar="N", help="how many (default 50)"
-        )
-        follower.add_argument("-f", "--follow", action="store_true", help="go on as new ones come")
-    return parser
 
 
 def main(argv: list[str], etc: Path = ETC) -> int:
@@ -74,6 +31,8 @@ def main(argv: list[str], etc: Path = ETC) -> int:
     try:
         return _COMMANDS[options.command](host, options)
     except CtlError as error:
+        if options.json:
+            _print_json({"error": str(error), "code": error.code})
         print(f"ibgatewayctl: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
@@ -81,36 +40,53 @@ def main(argv: list[str], etc: Path = ETC) -> int:
             f"\nno longer following; see `ibgatewayctl status {getattr(options, 'name', '')}`".rstrip(),
             file=sys.stderr,
         )
-        return 130
+        return ctl_codes.INTERRUPTED
     except BrokenPipeError:
         # `ibgatewayctl events … | head`: not an error, and nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
+# --- looking ----------------------------------------------------------------------------------------------
+
+
 def _status(host: Host, options: argparse.Namespace) -> int:
     found = [host.status(name) for name in host.names(options.names)]
     if options.json:
-        print(json.dumps({"instances": found}, ensure_ascii=False, indent=2))
+        _print_json({"instances": found})
     else:
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        print("\n\n".join("\n".join(status_lines(status, colour=colour)) for status in found))
+        print("\n\n".join("\n".join(status_lines(status, colour=_colour())) for status in found))
     return 0 if all(status["state"] == "ready" for status in found) else 1
 
 
-def _start(host: Host, options: argparse.Namespace) -> int:
-    host.names([options.name])
-    return ctl_follow.start(host, options.name, _say)
+def _schedule(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_schedule
+
+    names = host.names(options.names)
+    text, results = ctl_schedule.show(host, names, zone=options.zone, days=options.days)
+    if options.json:
+        _print_json({"instances": results})
+    else:
+        print(text, end="")
+    return 0
 
 
-def _stop(host: Host, options: argparse.Namespace) -> int:
-    host.names([options.name])
-    return ctl_follow.stop(host, options.name, _say)
+def _doctor(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_doctor, doctor
+
+    found = ctl_doctor.examine(host, host.names(options.names), offline=options.offline)
+    code = doctor.worst(found)
+    if options.json:
+        _print_json({"code": code, "findings": [finding.as_dict() for finding in found]})
+    else:
+        print("\n".join(doctor.lines(found, colour=_colour(), verbose=options.verbose)))
+    return code
 
 
 def _log(host: Host, options: argparse.Namespace) -> int:
     host.names([options.name])
-    command = ["journalctl", "--no-pager", "--output=short-iso", f"--unit=ibgateway@{options.name}.service"]
+    output = "json" if options.json else "short-iso"
+    command = ["journalctl", "--no-pager", f"--output={output}", f"--unit=ibgateway@{options.name}.service"]
     command += [f"--lines={options.count}", *(["--follow"] if options.follow else [])]
     sys.stdout.flush()
     try:
@@ -133,14 +109,98 @@ def _events(host: Host, options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"status": _status, "start": _start, "stop": _stop, "log": _log, "events": _events}
+# --- doing ------------------------------------------------------------------------------------------------
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _start(host: Host, options: argparse.Namespace) -> int:
+    return _follow(host, options, ctl_follow.start)
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines")
-    return int(text)
+def _stop(host: Host, options: argparse.Namespace) -> int:
+    return _follow(host, options, ctl_follow.stop)
+
+
+def _login(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_acts
+
+    return _follow(host, options, ctl_acts.login)
+
+
+def _restart(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_acts
+
+    return _follow(host, options, ctl_acts.restart, full=options.full, yes=options.yes or options.json)
+
+
+def _pause(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_acts
+
+    if bool(options.names) == options.all:
+        raise CtlError("name the instances to pause, or --all", ctl_codes.USAGE)
+    say = Teller(quiet=options.json)
+    results, code = ctl_acts.pause(host, host.names(options.names), say, every=options.all)
+    if options.json:
+        _print_json({"instances": results, "code": code})
+    return code
+
+
+def _budget(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_acts
+
+    host.names([options.name])
+    result = ctl_acts.budget(host, options.name, Teller(quiet=options.json), reset=options.reset)
+    if options.json:
+        _print_json(result)
+    return 0
+
+
+def _vnc(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_vnc
+
+    host.names([options.name])
+    result = ctl_vnc.show(host, options.name, Teller(quiet=options.json))
+    if options.json:
+        _print_json(result)
+    return 0
+
+
+def _appointment(host: Host, options: argparse.Namespace) -> int:
+    from . import appointment
+
+    host.names([options.name])
+    code, result = appointment.keep(host, options.what, options.name)
+    print(appointment.report(result, as_json=options.json))
+    return code
+
+
+def _follow(host: Host, options: argparse.Namespace, act, **more) -> int:
+    host.names([options.name])
+    code = act(host, options.name, Teller(quiet=options.json), **more)
+    if options.json:
+        _print_json({"code": code, "instance": host.status(options.name)})
+    return code
+
+
+_COMMANDS = {
+    "status": _status,
+    "login": _login,
+    "start": _start,
+    "stop": _stop,
+    "restart": _restart,
+    "pause": _pause,
+    "budget": _budget,
+    "schedule": _schedule,
+    "doctor": _doctor,
+    "vnc": _vnc,
+    "log": _log,
+    "events": _events,
+    "appointment": _appointment,
+}
+
+
+def _print_json(content: dict) -> None:
+    print(json.dumps(content, ensure_ascii=False, indent=2))
+
+
+def _colour() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ

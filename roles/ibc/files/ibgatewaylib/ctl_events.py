@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from .ctl_host import CtlError
+from .ctl_host import BECOME_OPERATOR, CtlError
 
 _PAUSE = 0.5
 
@@ -71,9 +71,7 @@ def _read(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8", errors="replace").splitlines()
     except PermissionError:
-        raise CtlError(
-            f"{file} is not readable for this user: run it as root (sudo ibgatewayctl …)", 3
-        ) from None
+        raise CtlError(f"{file} is not readable for this user: {BECOME_OPERATOR}", 3) from None
     except OSError:
         return []
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
+from . import ctl_codes
 from .ctl_host import CtlError, Host, manage, unit_state
-from .ctl_show import NEXT_STEPS
+from .ctl_show import NEXT_STEPS, local_time
 
 _PAUSE = 0.5
 _BEGIN = 10.0
 """Seconds within which systemd must have begun with a start."""
+RESTART_BEGINS = 150.0
+"""Seconds within which a restart by the token must have begun: IBC waits for the next full minute."""
 
 
 def start(host: Host, name: str, say) -> int:
@@ -18,10 +21,10 @@ def start(host: Host, name: str, say) -> int:
     Args:
         host: the host.
         name: a known instance.
-        say: called with each line for the operator.
+        say: a Teller.
 
     Returns:
-        0 when ready, 1 when not.
+        the exit code: ready, not ready, or deferred by a reset window.
 
     Raises:
         CtlError: not permitted, or systemd refused.
@@ -29,61 +32,85 @@ def start(host: Host, name: str, say) -> int:
     unit = f"ibgateway@{name}.service"
     if unit_state(unit)["active_state"] == "active":
         say(f"{name} is running already: {host.status(name)['status']}")
-        return 0
+        return ctl_codes.DONE
     # An operator's start is deliberate, so the limit on starts begins anew.
     manage("reset-failed", unit)
     manage("start", unit)
     say(f"starting {name}; Ctrl-C only ends this display, not the start")
-    return _follow(host, name, say, wanted="active")
+    return until_ready(host, name, say)
 
 
 def stop(host: Host, name: str, say) -> int:
-    """Stop an instance and follow until it has logged out.
+    """Stop an instance, follow until it has logged out, and see that no appointment starts it again.
 
     Args:
         host: the host.
         name: a known instance.
-        say: called with each line for the operator.
+        say: a Teller.
 
     Returns:
-        0 when stopped, 1 when not.
+        the exit code: stopped, or not.
 
     Raises:
         CtlError: not permitted, or systemd refused.
     """
     unit = f"ibgateway@{name}.service"
+    cycle = f"ibgateway-cycle@{name}.service"
+    if unit_state(cycle)["active_state"] == "activating":
+        # Its daily stop and start is at work: without this, the start would follow.
+        manage("stop", cycle, wait=True)
     if unit_state(unit)["active_state"] in ("inactive", "failed"):
         manage("reset-failed", unit)
         say(f"{name} is not running")
-        return 0
+        return ctl_codes.DONE
     manage("stop", unit)
     say(f"stopping {name}: Gateway logs out, which takes up to a minute and a half")
-    return _follow(host, name, say, wanted="inactive")
+    return _until_stopped(host, name, say)
 
 
-def _follow(host: Host, name: str, say, *, wanted: str) -> int:
+def until_ready(host: Host, name: str, say, *, not_pid: int = 0, begins: float | None = None) -> int:
+    """Follow an instance until it is ready, has given up, or waits for a reset window's end.
+
+    Args:
+        host: the host.
+        name: a known instance.
+        say: a Teller.
+        not_pid: the launcher before a restart; while it runs, the new one has not begun. 0 for none.
+        begins: seconds within which the start must have begun.
+
+    Returns:
+        the exit code.
+
+    Raises:
+        CtlError: the start did not begin, or systemd does not answer.
+    """
     unit = f"ibgateway@{name}.service"
-    last = ""
-    seen_running = False
-    began = time.monotonic()
+    begun = False
+    deadline = time.monotonic() + (_BEGIN if begins is None else begins)
     while True:
         active = unit_state(unit)
         status = host.status(name)
-        line = _sentence(status, active)
-        if line != last and (seen_running or active["active_state"] != "inactive" or wanted == "inactive"):
-            say(f"{name}: {line}")
-            last = line
-        seen_running = seen_running or active["active_state"] in ("activating", "active", "deactivating")
-        if active["active_state"] == wanted and (wanted == "inactive" or status["state"] == "ready"):
-            return 0
-        if active["active_state"] == "failed" or (active["active_state"] == "inactive" and seen_running):
-            if wanted == "inactive":
-                manage("reset-failed", unit)
-                return 0
+        begun = begun or (
+            active["active_state"] in ("activating", "active") and active["main_pid"] != not_pid
+        )
+        if begun or active["active_state"] not in ("inactive", "active"):
+            say.progress(f"{name}: {_sentence(status, active)}")
+        if begun and active["active_state"] == "active" and status["state"] == "ready":
+            say.end()
+            return ctl_codes.DONE
+        if status["state"] == "deferred" and begun:
+            when = local_time(status.get("deferred_until"), host.instance(name).timezone)
+            until = f" until {when}" if when else ""
+            say(f"{name} waits{until} and goes on by itself: see `ibgatewayctl status {name}`")
+            return ctl_codes.NOT_NOW
+        if active["active_state"] == "failed" or (active["active_state"] == "inactive" and begun):
+            say.end()
             if hint := NEXT_STEPS.get(status["state"]):
                 say(f"next: {hint.format(name=name)}")
-            return 1
-        if not seen_running and time.monotonic() - began > _BEGIN:
+            return ctl_codes.FAILED
+        if not begun and time.monotonic() > deadline:
+            if not_pid:
+                raise CtlError(f"{name} has not restarted in time: see `ibgatewayctl log {name}`")
             # What the unit needs (its display) did not start, so neither did the unit.
             raise CtlError(
                 f"systemd did not start it: see `systemctl status {unit} ibgateway-display@{name}`"
@@ -91,10 +118,21 @@ def _follow(host: Host, name: str, say, *, wanted: str) -> int:
         time.sleep(_PAUSE)
 
 
+def _until_stopped(host: Host, name: str, say) -> int:
+    unit = f"ibgateway@{name}.service"
+    while True:
+        active = unit_state(unit)
+        status = host.status(name)
+        say.progress(f"{name}: {_sentence(status, active)}")
+        if active["active_state"] in ("inactive", "failed"):
+            say.end()
+            if active["active_state"] == "failed":
+                manage("reset-failed", unit)
+            return ctl_codes.DONE
+        time.sleep(_PAUSE)
+
+
 def _sentence(status: dict, unit: dict) -> str:
     if unit["sub_state"] == "auto-restart":
         return f"{status['status']}; systemd starts it again in a moment"
     return status["status"]
-
-
-__all__ = ["CtlError", "start", "stop"]

@@ -6,6 +6,7 @@ import calendar
 import difflib
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from . import fingerprint, statefile
@@ -19,6 +20,9 @@ UNIT_PROPERTIES = {
     "ExecMainStatus": "exit_status",
     "MainPID": "main_pid",
 }
+BECOME_OPERATOR = (
+    "add your user to ibc_operators in the inventory, run the playbook and log in anew, or use sudo"
+)
 
 
 class CtlError(Exception):
@@ -103,6 +107,10 @@ class Host:
         Raises:
             CtlError: not readable by this user (3), broken instance.toml (1), systemd does not answer (1).
         """
+        # Here and not above: they need this module, and a plain error message needs none of them.
+        from . import budget as budgets
+        from . import clock, consent, ctl_plan
+
         instance = self.instance(name)
         try:
             state = statefile.read(instance.run_dir / "state.json")
@@ -111,16 +119,21 @@ class Host:
         unit = unit_state(f"ibgateway@{name}.service")
         if state is None:
             state = {"state": "stopped", "since": None, "status": "not started since the host booted"}
+        running = unit["active_state"] in ("active", "activating", "deactivating")
         base = {
             "instance": name,
             "mode": instance.mode,
+            "timezone": instance.timezone,
             "api_port": instance.api_port,
             "gateway_version": instance.gateway_version,
             "ibc_version": instance.ibc_version,
             "logins": 0,
             "last_event": None,
+            "deferred_until": None,
+            "readback": {},
+            "last_login": None,
+            "link": None,
         }
-        running = unit["active_state"] in ("active", "activating", "deactivating")
         if not running and state["state"] not in ("stopped", "parked", "failed"):
             # The launcher died without a word (SIGKILL, power): its last state is no longer true.
             dead = f"the launcher ended unexpectedly ({unit['result']})"
@@ -131,7 +144,15 @@ class Host:
             # What is on disk is the run before; the new launcher has not written yet.
             state = {"state": "starting", "since": None, "status": "starting the launcher"}
         pending = self._pending(instance, state) if running else []
-        return {**base, **state, "unit": unit, "pending": pending}
+        now = clock.now()
+        fresh = {
+            # Not from the file: what it says of these was true when it was written.
+            "login": instance.login,
+            "consent": consent.peek(instance.run_dir, now),
+            "budget": budgets.of(instance).check(now).as_dict(now),
+            "next_appointment": ctl_plan.next_appointment(instance, datetime.fromtimestamp(now.wall, UTC)),
+        }
+        return {**base, **state, **fresh, "unit": unit, "pending": pending}
 
     def _pending(self, instance: instances.Instance, state: dict) -> list[str]:
         changed = []
@@ -190,20 +211,25 @@ def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
         raise CtlError("systemctl is missing: this host does not run systemd") from None
 
 
-def manage(verb: str, unit: str) -> None:
-    """Let systemd start, stop or reset a unit, without waiting.
+def manage(verb: str, unit: str, *, wait: bool = False) -> None:
+    """Let systemd start, stop or reset a unit.
+
+    Args:
+        verb: of systemctl.
+        unit: its full name.
+        wait: until it is done; a unit that fails meanwhile is an error.
 
     Raises:
         CtlError: not permitted (3) or refused (1).
     """
-    arguments = [verb, unit] if verb == "reset-failed" else [verb, "--no-block", unit]
+    arguments = [verb, unit] if wait or verb == "reset-failed" else [verb, "--no-block", unit]
     done = systemctl(*arguments)
     if not done.returncode:
         return
     reason = done.stderr.strip().splitlines()
     text = reason[0] if reason else f"systemctl {verb} failed"
     if any(word in done.stderr for word in ("authentication required", "Access denied", "Permission denied")):
-        raise CtlError(f"not permitted: {text}; run it as root (sudo ibgatewayctl …)", 3)
+        raise CtlError(f"not permitted: {text}; {BECOME_OPERATOR}", 3)
     if verb == "reset-failed" and "not loaded" in done.stderr:
         return
     raise CtlError(f"{text}; see `systemctl status {unit}`")
@@ -221,4 +247,4 @@ def parse_time(text: str | None) -> float | None:
 
 
 def _not_permitted(file: Path) -> CtlError:
-    return CtlError(f"{file} is not readable for this user: run it as root (sudo ibgatewayctl …)", 3)
+    return CtlError(f"{file} is not readable for this user: {BECOME_OPERATOR}", 3)

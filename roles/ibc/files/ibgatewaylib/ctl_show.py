@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from .ctl_host import parse_time
+from .schedule import zones
 from .session import duration
 
-_COLOURS = {"ready": "32", "parked": "31", "failed": "31", "two_factor": "33", "stopped": "2"}
+_COLOURS = {"ready": "32", "parked": "31", "failed": "31", "two_factor": "33", "deferred": "33",
+            "stopped": "2"}  # fmt: skip
 NEXT_STEPS = {
-    "parked": "settle the cause, then `ibgatewayctl start {name}`",
+    "parked": "settle the cause, then `ibgatewayctl login {name}`",
     "failed": "see `ibgatewayctl log {name}`, then `ibgatewayctl start {name}`",
     "stopped": "`ibgatewayctl start {name}`",
     "two_factor": "approve IB Key on the phone",
@@ -45,11 +48,43 @@ def status_lines(status: dict, *, colour: bool, now: float | None = None) -> lis
     )
     if status["pending"]:
         lines.append(f"  restart pending: {', '.join(status['pending'])}; the next start uses it")
+    zone = status.get("timezone", "UTC")
+    if state == "deferred" and status.get("deferred_until"):
+        lines.append(
+            f"  deferred until {local_time(status['deferred_until'], zone)}, then it goes on by itself"
+        )
+    lines.append(f"  login by {status['login']}, {budget_line(status['budget'], zone)}")
+    if coming := status.get("next_appointment"):
+        what = {"restart": "daily restart", "login": "weekly login"}[coming["kind"]]
+        lines.append(f"  next: {what} {local_time(coming['at'], zone)}")
+    for key, entry in sorted((status.get("readback") or {}).items()):
+        if isinstance(entry, dict) and entry.get("ok") is False:
+            lines.append(f"  differs: {key} is {entry.get('found')}, wanted is {entry.get('wanted')}")
     if last := status.get("last_event"):
         lines.append(f"  last event: {event_line(last)}")
     if state in NEXT_STEPS:
-        lines.append(f"  next: {NEXT_STEPS[state].format(name=name)}")
+        lines.append(f"  to do: {NEXT_STEPS[state].format(name=name)}")
     return lines
+
+
+def local_time(text: str | None, zone: str) -> str:
+    """A time stamp as an operator reads it, such as `Sun 29 Nov 09:30 America/New_York`; empty for none."""
+    moment = parse_time(text)
+    if moment is None:
+        return ""
+    return f"{datetime.fromtimestamp(moment, UTC).astimezone(zones.find(zone)):%a %d %b %H:%M} {zone}"
+
+
+def budget_line(budget: dict, zone: str) -> str:
+    """What the login budget allows."""
+    if budget.get("problem"):
+        return budget["problem"]
+    if budget["left"]:
+        later = parse_time(budget.get("next_allowed"))
+        soon = later is None or later <= time.time()
+        after = "" if soon else f", the next one from {local_time(budget['next_allowed'], zone)} on"
+        return f"login budget: {budget['left']} left{after}"
+    return f"login budget used up, one is free again {local_time(budget.get('next_allowed'), zone)}"
 
 
 def event_line(event: dict) -> str:

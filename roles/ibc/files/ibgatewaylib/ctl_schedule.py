@@ -1,0 +1,52 @@
+"""`ibgatewayctl schedule`: the coming two weeks, for people and for programs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from . import ctl_plan
+from .ctl_host import CtlError, Host
+from .schedule.table import table
+from .schedule.zones import UnknownZoneError
+
+DAYS = 14
+
+
+def show(host: Host, names: list[str], *, zone: str, days: int) -> tuple[str, list[dict]]:
+    """The schedules.
+
+    Args:
+        host: this host.
+        names: known instances.
+        zone: in which to show them; each instance's own when empty.
+        days: how many.
+
+    Returns:
+        the tables to print, and the same for scripts.
+
+    Raises:
+        CtlError: a schedule cannot be kept, or there is no such zone.
+    """
+    tables, results = [], []
+    now = datetime.now(UTC)
+    for name in names:
+        schedule, entries = ctl_plan.coming(host.instance(name), now, days)
+        try:
+            text = table(schedule, entries, zone)
+        except UnknownZoneError as error:
+            raise CtlError(f"--zone {error}", 2) from None
+        tables.append(f"{name}: {text}" if text else "")
+        results.append(
+            {
+                "instance": name,
+                "region": schedule.region,
+                "region_known": schedule.region_known,
+                "timezone": schedule.timezone,
+                "daily_restart": schedule.daily_restart,
+                "weekly_login": schedule.weekly_login,
+                "weekly_login_timezone": schedule.weekly_login_timezone,
+                "warnings": list(schedule.warnings),
+                "entries": [entry.as_dict() for entry in entries],
+            }
+        )
+    return "\n".join(tables), results
