@@ -35,7 +35,9 @@ DETAILS = {
     "crashed": {"after": "3h 2m", "state": "ready", "signal": 9, "out_of_memory": True},
     "parked": {"reason": "two_factor_missed", "text": "IB Key was not answered in time"},
     "configuration_invalid": {"text": "IBC refused a setting", "exit_code": 81},
-    "login_deferred": {"until": "2026-11-25T06:45:00Z"},
+    "login_deferred": {"until": "2026-11-25T06:45:00Z", "reason": "window", "text": "IBKR's servers reset"},
+    "consent_needed": {"reason": "login_due", "text": "there is no saved session", "appointment": None},
+    "settings_differ": {"text": "ReadOnlyApi: wanted yes, found false"},
 }
 
 

@@ -87,6 +87,9 @@ class Box:
         self.write_toml()
         self.write_ini()
         self.write_windows()
+        (self.settings / "jts.ini").write_text(
+            "[Logon]\nTimeZone=America/New_York\n[IBGateway]\nApiOnly=true\n"
+        )
 
     def values(self) -> dict:
         return {

@@ -10,16 +10,18 @@ import time
 from pathlib import Path
 
 import pytest
-from ibgatewaylib import credentials, properties
+from ibgatewaylib import consent, credentials, properties
 from ibgatewaylib.exitcodes import ConfigurationInvalid
 from launcher_box import PASSWORD, SUCCESS, says
 
 TWO_FACTOR = "Second Factor Authentication"
-RESUMED = ["version: 3.25.0", "Re-starting session", "Login has completed", *SUCCESS[-3:]]
+RESUMED = ["version: 3.25.0", "Re-starting session", "Login has completed", *SUCCESS[-4:]]
 
 
 def ready_steps(box, *, resumed: bool = False) -> list[dict]:
-    lines = RESUMED if resumed else SUCCESS
+    lines = [
+        line.replace("set to 4001", f"set to {box.api_port}") for line in (RESUMED if resumed else SUCCESS)
+    ]
     return [{"command": box.command_port}, *says(*lines), {"api": box.api_port}]
 
 
@@ -63,6 +65,23 @@ def test_api_that_never_answers_ends_the_run(box):
     assert run.end() == 75
     assert box.event("stuck")["where"] == "api"
     assert "handshake" in box.event("stuck")["text"]
+    assert "RESTART sent" in run.log  # logged in: come back without a login
+
+
+@pytest.mark.parametrize("change", [{"daily_restart": ""}, {"near": True}])
+def test_restart_that_would_do_harm_is_a_stop(box, change):
+    if change.pop("near", None):
+        box.write_windows(time.time() + 300, time.time() + 900)
+        (box.settings / "abc").mkdir()
+        (box.settings / "abc" / "autorestart").touch()
+        lines = RESUMED
+    else:
+        lines = SUCCESS
+    box.write_toml(**change)
+    limits = {"api": 0.8, "api_probe": 0.3, "api_pause": 0.1}
+    run = box.start({"command": box.command_port}, *says(*lines), {"mute_api": box.api_port}, limits=limits)
+    assert run.end() == 75
+    assert "RESTART" not in run.log
     assert "STOP sent" in run.log  # logged in: leave in an orderly way
 
 
@@ -151,7 +170,7 @@ def test_expired_token_is_followed_by_a_login(box):
     run = box.start(*steps)
     assert run.end() == 75
     assert box.types() == ["starting", "token_restart", "restart_planned"]
-    assert sorted(path.name for path in box.settings.iterdir()) == ["abc"]
+    assert sorted(path.name for path in box.settings.iterdir()) == ["abc", "jts.ini"]
     assert not (box.settings / "abc" / "autorestart").exists()
 
 
@@ -170,7 +189,7 @@ def test_scheduled_cold_restart(box):
     run = box.start(*ready_steps(box), {"sleep": 0.3}, {"touch": "COLDRESTART{session}"}, {"exit": 0})
     assert run.end() == 75
     assert box.event("restart_planned")["kind"] == "login"
-    assert not list(box.settings.iterdir())
+    assert [path.name for path in box.settings.iterdir()] == ["jts.ini"]
 
 
 def test_pause_keeps_the_token(box):
@@ -195,11 +214,25 @@ def test_stop_over_the_command_port_is_as_asked(box):
     assert box.event("stopped")["reason"] == "stopped"
 
 
-def test_end_nobody_asked_for_parks(box):
+@pytest.mark.parametrize(
+    "change", [{"login": "consent"}, {"ini": "ClosedownAt=Fri 22:00\n"}], ids=["consent", "closedown"]
+)
+def test_end_nobody_asked_for_parks(box, change):
+    box.write_ini(change.pop("ini", ""))
+    box.write_toml(**change)
+    consent.grant(box.run, "anna")
     run = box.start(*ready_steps(box), {"sleep": 0.3}, {"exit": 0})
     assert run.end() == 77
-    assert box.event("parked")["reason"] == "closed"
+    assert box.event("parked")["reason"] == "session_taken"
+    assert box.event("session_taken")["again"] is False
     assert box.state_json()["state"] == "parked"
+
+
+def test_session_taken_is_asked_for_once_more_and_then_given_up(box):
+    for code, again in [(75, True), (77, False), (75, True)]:
+        run = box.start(*ready_steps(box), {"sleep": 0.3}, {"exit": 0})
+        assert run.end() == code
+        assert box.events()[-1 if again else -2]["detail"]["again"] is again
 
 
 @pytest.mark.parametrize(
@@ -220,6 +253,8 @@ def test_end_nobody_asked_for_parks(box):
     ],
 )
 def test_refusals_park_and_end_java(box, lines, kind, reason):
+    box.write_toml(login="consent")
+    consent.grant(box.run, "anna")
     run = box.start(*says(*SUCCESS[:9], *lines), limits={"own_end": 0.3})
     assert run.end() == 77
     assert box.event("parked")["reason"] == (reason or kind)

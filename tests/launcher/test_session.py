@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ibgatewaylib.dialect import IBC, Parser
 from ibgatewaylib.events import TYPES
+from ibgatewaylib.gate import Decision
 from ibgatewaylib.limits import Limits
 from ibgatewaylib.outcome import End, decide
 from ibgatewaylib.session import STATES, Session, duration
@@ -136,23 +137,116 @@ def test_request_that_is_not_announced_is_told_all_the_same(seconds):
     assert run.types() == ["login_submitted", "two_factor_waiting", "two_factor_answered"]
 
 
-def test_missed_push_with_relogin_is_bounded():
-    run = Run()
-    for attempt in range(1, 4):
-        run.say(
-            f"Login attempt: {attempt}",
-            TWO_FACTOR_OPEN,
-            TWO_FACTOR_CLOSED,
-            "Duration since login: 181 seconds",
-        )
-        run.say("Re-login after second factor authentication timeout in 5 second")
-    assert run.verdict == (77, "two_factor_missed")
-    assert run.types().count("login_submitted") == 3
-    assert [detail["again"] for kind, detail in run.events if kind == "two_factor_missed"] == [
-        True,
-        True,
-        False,
-    ]
+MISSED = [*LOGIN, TWO_FACTOR_OPEN, TWO_FACTOR_CLOSED, "Duration since login: 181 seconds"]
+RETRY = "Re-login after second factor authentication timeout in 5 second"
+IDLE = "Re-login after second factor authentication timeout not required"
+
+
+@pytest.mark.parametrize("last", [RETRY, IDLE])
+@pytest.mark.parametrize(("policy", "code"), [("consent", 77), ("auto", 75)])
+def test_missed_push_ends_the_run_before_the_controller_repeats_it(policy, code, last):
+    run = Run(policy=policy).say(*MISSED, last)
+    assert run.verdict == (code, "two_factor_missed")
+    assert run.session.at_once
+    assert run.detail("two_factor_missed") == {"again": policy == "auto", "attempt": 1}
+    run.say(IDLE, RETRY)
+    assert run.types().count("two_factor_missed") == 1
+
+
+@pytest.mark.parametrize(
+    ("decision", "verdict"),
+    [
+        (Decision("go"), None),
+        (Decision("park", "consent", "…"), (77, "consent")),
+        (Decision("park", "budget", "…"), (77, "budget")),
+        (Decision("wait", "window", "…", 60), (75, "login_not_now")),
+        (Decision("wait", "spacing", "…", 60), (75, "login_not_now")),
+    ],
+)
+def test_every_login_the_controller_begins_by_itself_is_asked_about(decision, verdict):
+    asked = []
+    run = Run(again=lambda: asked.append(1) or decision).say(*LOGIN)
+    assert not asked
+    run.say("Login attempt: 2")
+    assert (len(asked), run.verdict, run.session.at_once) == (1, verdict, verdict is not None)
+    assert run.types().count("login_submitted") == 2
+
+
+def test_login_in_a_run_with_a_token_is_asked_about():
+    run = Run(resumes=True, again=lambda: Decision("park", "consent", "…")).say(*LOGIN)
+    assert run.verdict == (77, "consent")
+
+
+def test_login_after_the_end_of_a_run_ends_java_at_once():
+    run = Run().say(*LOGIN, "Login failed")
+    assert not run.session.at_once
+    run.say("Login attempt: 2")
+    assert run.session.at_once
+    assert run.verdict == (77, "login_refused")
+
+
+def test_throttled_ends_java_before_the_controller_logs_in_again():
+    run = Run().say(*LOGIN, "Too many failed login attempts. Please wait 2 seconds")
+    assert run.session.at_once
+    assert run.verdict == (77, "throttled")
+
+
+CARD_OPEN = "detected dialog entitled: Security Code Card Authentication; event=Opened"
+CARD_CLOSED = CARD_OPEN.replace("Opened", "Closed")
+
+
+def test_code_is_waited_for_longer_than_a_push():
+    run = Run().say(*LOGIN, CARD_OPEN).wait(599)
+    assert run.types() == ["login_submitted", "two_factor_waiting"]
+    assert run.detail("two_factor_waiting")["kind"] == "code"
+    assert run.session.state == "two_factor"
+    assert run.session.sentence(run.now).startswith("waiting for a person to type a code")
+    assert run.wait(3).verdict == (77, "code_missing")
+
+
+def test_code_typed_late_is_no_missed_push():
+    run = Run().say(*LOGIN, CARD_OPEN).wait(300)
+    run.say(CARD_CLOSED, "Duration since login: 300 seconds", IDLE)
+    assert run.verdict is None
+    assert run.detail("two_factor_answered") == {"seconds": 300}
+    run.say(*SUCCESS[9:])
+    assert run.session.wants_api(run.now)
+
+
+def test_link_that_never_comes_up():
+    run = Run().say(*SUCCESS)
+    run.session.api_answered(run.now, {}, "down")
+    assert run.session.link == "down"
+    assert run.session.wants_api(run.now)
+    assert run.wait(299).verdict is None
+    assert run.types() == ["login_submitted"]
+    assert run.wait(3).verdict == (75, "stuck_link")
+
+
+def test_link_that_comes_up():
+    run = Run().say(*SUCCESS)
+    run.session.api_answered(run.now, {}, "down")
+    run.wait(200).session.api_answered(run.now, {})
+    assert (run.session.state, run.session.link) == ("ready", "up")
+
+
+def test_link_is_given_its_time_after_a_reset():
+    reset = [True]
+    run = Run(in_window=lambda: reset[0]).say(*SUCCESS)
+    run.session.api_answered(run.now, {}, "down")
+    assert run.wait(5000).verdict is None
+    reset[0] = False
+    assert run.wait(290).verdict is None
+    assert run.wait(320).verdict == (75, "stuck_link")
+
+
+def test_full_heap_ends_the_run_even_when_java_lives_on():
+    run = Run().say(*SUCCESS)
+    run.session.api_answered(run.now, {})
+    run.say("java.lang.OutOfMemoryError: Java heap space", raw=True).wait(19)
+    assert run.verdict is None
+    assert run.wait(3).verdict == (75, "stuck_memory")
+    assert "raise the instance's heap" in run.detail("stuck")["text"]
 
 
 def test_device_list_chosen_by_the_controller_is_no_answer():
@@ -173,15 +267,23 @@ def test_device_chosen_by_a_person():
 
 
 def test_session_taken_and_won_back_then_given_up():
-    run = Run().say(*SUCCESS)
+    run = Run(policy="auto").say(*SUCCESS)
     run.session.api_answered(run.now, {})
     run.say("Re-login to session")
     assert run.session.state == "login"
     run.say("Login has completed")
     run.session.api_answered(run.now, {})
     assert run.types().count("ready") == 2
-    run.say("Re-login to session", "Login has completed", "Re-login to session")
+    run.say("Re-login to session")
     assert run.verdict == (77, "session_taken")
+
+
+@pytest.mark.parametrize("reason", ["consent", "budget"])
+def test_session_taken_is_given_up_at_once_where_no_login_is_allowed(reason):
+    run = Run(again=lambda: Decision("park", reason, "…")).say(*SUCCESS, "Re-login to session")
+    assert run.verdict == (77, "session_taken")
+    assert run.session.at_once
+    assert run.detail("session_taken") == {"count": 1, "again": False}
 
 
 def test_person_chooses_between_sessions():
@@ -244,7 +346,9 @@ def end(status: int, **facts: object) -> End:
         (SUCCESS, end(0, tokens=1), 75, ["restart_planned"]),
         (SUCCESS, end(0, tokens=2), 75, ["restart_planned"]),
         (SUCCESS, end(0, cold_restart=True), 75, ["restart_planned"]),
-        (SUCCESS, end(0), 77, ["parked"]),
+        (SUCCESS, end(0), 77, ["session_taken", "parked"]),
+        (SUCCESS, end(0, may_return=True), 75, ["session_taken"]),
+        (LOGIN, end(0, may_return=True), 77, ["parked"]),
         (LOGIN, end(0), 77, ["parked"]),
         (SUCCESS, end(-9), 75, ["crashed"]),
         (SUCCESS, end(-9, tokens=1), 75, ["crashed"]),
@@ -276,6 +380,22 @@ def test_out_of_memory_names_the_remedy():
     verdict, [(_, detail)] = decide(end(76), run.session)
     assert detail["out_of_memory"] is True
     assert "raise the instance's heap" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "java.awt.AWTError: Can't connect to X11 window server using ':4001' as the value of DISPLAY",
+        "X connection to :4001 broken (explicit kill or server shutdown).",
+        "java: Fatal IO error 11 (Resource temporarily unavailable) on X server :4001.",
+    ],
+)
+@pytest.mark.parametrize("messages", [[], SUCCESS])
+def test_dead_x_server_is_named_and_no_configuration(messages, line):
+    run = Run().say(*messages).say(line, raw=True)
+    verdict, [(kind, detail)] = decide(end(1), run.session)
+    assert (verdict.code, kind, detail["text"]) == (75, "crashed", "the X server is gone")
+    assert "ibgateway-display@" in verdict.sentence
 
 
 def test_only_contract_events_and_states():

@@ -20,6 +20,7 @@ SHOWN = {
     "again": "Tries again",
     "continues": "Goes on",
     "after": "Had run for",
+    "appointment": "Appointment",
     "out_of_memory": "Out of memory",
     "exit_code": "Exit code",
     "signal": "Signal",
@@ -132,7 +133,7 @@ WORDS = {
     "session_taken": Words(
         "action", True, "Session taken over",
         "Another login with the same IBKR user ended this Gateway's session.",
-        "It tries to come back a few times at most, then waits for you.",
+        "It tries to come back once, if your policy allows that, then waits for you.",
         "Was it you? Log out there, then: " + START + ". Was it not? Change your IBKR password now.",
     ),
     "connection_failed": Words(
@@ -210,9 +211,22 @@ WORDS = {
     ),
     "login_deferred": Words(
         "info", True, "Login put off",
-        "IBKR's servers reset at this time, so no login was tried.",
-        "It waits until the reset is over.",
+        "A login is due but not allowed yet: IBKR's servers reset, or the last login was a moment ago.",
+        "It waits, and logs in by itself if your policy allows that.",
         NOTHING,
+    ),
+    "consent_needed": Words(
+        "action", True, "May I send you the push?",
+        "A login is due. It asks for IB Key on your phone, so it waits for your word.",
+        "It does not log in, and IBKR sends you nothing, before you say so.",
+        "Phone in hand? sudo ibgatewayctl login {name}",
+    ),
+    "settings_differ": Words(
+        "warning", True, "Gateway's settings are not yours",
+        "Gateway has settings other than those of your inventory.",
+        "It goes on with what Gateway has, and compares again at the next start.",
+        "See all of them: sudo ibgatewayctl status {name} --json. Correct your inventory, or Gateway over VNC: "
+        "sudo ibgatewayctl vnc {name}",
     ),
 }  # fmt: skip
 

@@ -16,7 +16,9 @@ MIN_VERSION, MAX_VERSION = 100, 187
 CLIENT_ID = 970
 """High, so that it does not meet a user's own; 0 would bind manual orders."""
 
-STAGES = ("port", "handshake", "ready")
+STAGES = ("port", "handshake", "ready", "link")
+_LINK = {"1100": "down", "2110": "down", "2104": "up", "2106": "up", "2158": "up"}
+"""System codes Gateway sends right after the handshake (IBKR Campus, "System Message Codes")."""
 _MANAGED_ACCOUNTS, _NEXT_VALID_ID, _ERROR = "15", "9", "4"
 _LARGEST_FRAME = 1 << 20
 
@@ -29,10 +31,17 @@ class ApiProbe:
         seconds: deadline for the whole attempt.
         host: address.
         client_id: must not be in use.
+        link_seconds: how long to wait, after the handshake, for Gateway to tell how its link to IBKR is;
+            0 does not wait.
     """
 
     def __init__(
-        self, port: int, seconds: float, host: str = "127.0.0.1", client_id: int = CLIENT_ID
+        self,
+        port: int,
+        seconds: float,
+        host: str = "127.0.0.1",
+        client_id: int = CLIENT_ID,
+        link_seconds: float = 0.0,
     ) -> None:
         self.stage = STAGES[0]
         self.problem = ""
@@ -40,6 +49,8 @@ class ApiProbe:
         self.ok = False
         self.server_version = 0
         self.accounts = 0
+        self.link = ""
+        self._link_seconds = link_seconds
         self.deadline = time.monotonic() + seconds
         self._client_id = client_id
         self._received = b""
@@ -68,7 +79,10 @@ class ApiProbe:
         except OSError as error:
             self._fail(error.strerror or str(error))
         if not self.done and time.monotonic() >= self.deadline:
-            self._fail("no answer in time")
+            if self.stage == STAGES[3]:
+                self._succeed()  # the handshake is complete, and Gateway says nothing about its link
+            else:
+                self._fail("no answer in time")
 
     def close(self) -> None:
         """Close the connection; also ends an attempt that is not done."""
@@ -133,9 +147,18 @@ class ApiProbe:
         elif kind == _ERROR and len(fields) > 4 and fields[3] == "326":
             self._fail(f"client id {self._client_id} is in use")
             return
+        elif kind == _ERROR and len(fields) > 3:
+            self.link = _LINK.get(fields[3], self.link)
         if self._accounts_seen and self._id_seen:
-            self.ok = True
-            self.close()
+            if self.link or not self._link_seconds:
+                self._succeed()
+            elif self.stage == STAGES[2]:
+                self.stage = STAGES[3]
+                self.deadline = min(self.deadline, time.monotonic() + self._link_seconds)
+
+    def _succeed(self) -> None:
+        self.ok = True
+        self.close()
 
     def _fail(self, problem: str) -> None:
         self.problem = problem

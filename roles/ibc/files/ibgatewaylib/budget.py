@@ -151,8 +151,8 @@ class Budget:
         try:
             content = json.loads(data)
             uptime = _seconds(content["uptime"])
-            # Within one boot this clock never runs backwards; a millisecond is lost by rounding.
-            passed = _seconds(now.uptime - uptime + 0.001) if content["boot"] == now.boot else now.uptime
+            # Within one boot this clock never runs backwards: then the file is not what was written.
+            passed = _seconds(now.uptime - uptime) if _text(content["boot"]) == now.boot else now.uptime
             entries = [(_seconds(item["age"]) + passed, str(item["at"])) for item in content["submissions"]]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise self._closed("is damaged") from None
@@ -161,8 +161,8 @@ class Budget:
     def _write(self, entries: list[tuple[float, str]], now: Moment) -> None:
         content = {
             "boot": now.boot,
-            "uptime": round(now.uptime, 3),
-            "submissions": [{"at": at, "age": round(age, 3)} for age, at in entries],
+            "uptime": now.uptime,
+            "submissions": [{"at": at, "age": age} for age, at in entries],
         }
         data = json.dumps(content, indent=1).encode() + b"\n"
         try:
@@ -194,6 +194,12 @@ def of(instance: Instance) -> Budget:
     """An instance's budget."""
     rules = Rules(instance.budget_logins, instance.budget_hours, instance.budget_minutes_apart)
     return Budget(instance.state_dir / FILE, rules, instance.name)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _seconds(value: object) -> float:

@@ -16,16 +16,16 @@ _RERUN = "run the playbook again"
 
 
 class Settings:
-    """The few IBC settings the launcher itself depends on; times in seconds."""
+    """The few IBC settings the launcher itself depends on; times in seconds. `values` are all of them."""
 
-    __slots__ = ("closedown", "exit_interval", "relogin", "two_factor_timeout")
+    __slots__ = ("closedown", "exit_interval", "restart_time", "two_factor_timeout", "values")
 
     def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
         # Defaults are IBC's own (3.24.1, config.ini and LoginManager).
         self.two_factor_timeout = _seconds(values, "SecondFactorAuthenticationTimeout", 180)
         self.exit_interval = _seconds(values, "SecondFactorAuthenticationExitInterval", 60)
-        relogin = values.get("ReloginAfterSecondFactorAuthenticationTimeout", "").lower()
-        self.relogin = relogin in ("yes", "true")
+        self.restart_time = values.get("AutoRestartTime", "")
         self.closedown = values.get("ClosedownAt", "")
 
 

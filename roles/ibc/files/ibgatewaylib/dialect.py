@@ -48,6 +48,8 @@ error_exit            the controller gives up with its own code (`code`)
 exception             an exception (`text`)
 out_of_memory         Java's heap is full
 java_refused          Java itself did not start (`text`)
+display_lost          the X server is gone, or was never there
+setting_found         what a setting is now (`key`: a word of readback.py, `value`)
 unknown_window        a window nobody handles opened (`title`)
 window_closed         a window went away (`title`)
 window_text           words shown by the last window (`text`)
@@ -156,6 +158,31 @@ IBC = Dialect(
         ("setting_refused", r"(?P<text>ExistingSessionDetectedAction has an invalid value.*)"),
         ("command_port_failed", r"CommandServer failed to create socket"),
         ("command", r"CommandServer received command: (?P<verb>\S+).*"),
+        ("setting_found:port", r"TWS API socket port (?:now set|is already set) to (?P<value>.*)"),
+        ("setting_found:read_only", r"Read-Only API checkbox is (?:now|already) set to: (?P<value>.*)"),
+        ("setting_found:master_client", r"TWS Master Client ID (?:now set|is already set) to (?P<value>.*)"),
+        (
+            "setting_found:localhost_only",
+            r"'Allow connections from localhost only' is (?:now|already) set to: (?P<value>.*)",
+        ),
+        (
+            "setting_found:us_lots",
+            r"Send Market Data In Lots checkbox is (?:now|already) set to: (?P<value>.*)",
+        ),
+        (
+            "setting_found:restart_time",
+            r"Auto restart time (?:already set to|changed from .* to|set to) (?P<value>.*)",
+        ),
+        (
+            "setting_found:logoff_time",
+            r"Auto log ?off time (?:already set to|changed from .* to|set to) (?P<value>.*)",
+        ),
+        ("setting_found:box", r"Checkbox '(?P<box>.*)' is (?:now|already) (?P<value>selected|unselected)"),
+        (
+            "setting_refused",
+            r"(?P<text>could not find .*(?:checkbox|component|field|settings|section|button).*)",
+        ),
+        ("setting_refused", r"(?P<text>Could not find .* section in config dialog)"),
         ("restart_scheduled", r"Setting auto-restart time to (?P<at>.*)"),
         ("error_exit", r"Exiting after error with exit code=(?P<code>\d+)"),
         ("exception", r"An exception has occurred:"),
@@ -166,6 +193,8 @@ IBC = Dialect(
             "java_refused",
             r"^(?P<text>Unrecognized (?:VM )?option.*|Error: (?:Could not|Unable to|Invalid) .*)",
         ),
+        ("display_lost", r"Can't connect to X11 window server|[Ff]atal IO error \d+ .*on X server"),
+        ("display_lost", r"^X connection to \S+ broken|^No X11 DISPLAY variable was set"),
         ("java_refused", r"^(?P<text>Error occurred during initialization of .*)"),
         ("java_refused", r"^(?P<text>Invalid maximum heap size.*|Could not reserve enough space .*)"),
     ],
@@ -268,9 +297,9 @@ class Parser:
     def _message(self, message: str) -> Signal | None:
         for name, pattern in self._dialect.messages:
             if found := pattern.fullmatch(message):
-                return Signal(
-                    name, **{key: value for key, value in found.groupdict().items() if value is not None}
-                )
+                detail = {key: value for key, value in found.groupdict().items() if value is not None}
+                name, _, key = name.partition(":")
+                return Signal(name, **({"key": key} if key else {}), **detail)
         return None
 
     def _window(self, title: str, event: str) -> Signal | None:

@@ -45,6 +45,8 @@ TYPES = frozenset(
         "parked",
         "configuration_invalid",
         "login_deferred",
+        "consent_needed",
+        "settings_differ",
     ]
 )
 

@@ -7,11 +7,12 @@ the budget.
 
 from __future__ import annotations
 
+import contextlib
+
 from . import budget as budgets
 from . import clock, consent
 from .budget import BudgetClosed, Standing
 from .clock import Moment
-from .events import timestamp
 from .exitcodes import ConfigurationInvalid
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without importing it
@@ -114,7 +115,6 @@ class Gate:
         self._instance = instance
         self._now = now
         self._began = now()
-        self._windows: RegionWindows | None = None
 
     def ask(self, *, resumes: bool, failures: int = 0) -> Decision:
         """Decide about a start; changes nothing, ask as often as you like.
@@ -151,26 +151,37 @@ class Gate:
         return Decision(GO)
 
     def again(self) -> Decision:
-        """Decide about one more login that the controller begins by itself, in a run that goes on.
+        """Note, and decide about, a login that the controller begins by itself in a run that goes on.
 
-        Nobody can make it wait: what is not allowed at once is refused.
+        Nobody can make that one wait: what is not allowed at once is to be ended. It counts in any case.
         """
         now = self._now()
+        standing = self.budget.check(now)
+        try:
+            self.budget.record(now)
+        except BudgetClosed as closed:
+            return Decision(PARK, "budget", str(closed))
         if self._instance.login != "auto":
-            return _login(self._instance.login, False, Standing(0, 0.0), self._instance.name)
+            return _login(self._instance.login, False, standing, self._instance.name)
         try:
             window = self.window(now)
         except ConfigurationInvalid as invalid:
             return Decision(PARK, "budget", str(invalid))
         if window:
             return Decision(WAIT, "window", f"IBKR's servers reset ({window[1]})", window[0])
-        decision = _login("auto", False, self.budget.check(now), self._instance.name)
-        if decision.kind == GO:
-            try:
-                self.budget.record(now)
-            except BudgetClosed as closed:
-                return Decision(PARK, "budget", str(closed))
-        return decision
+        return _login("auto", False, standing, self._instance.name)
+
+    def checkpoint(self) -> None:
+        """Let time count in the budget; what is wrong with it, the next login hears."""
+        with contextlib.suppress(BudgetClosed):
+            self.budget.checkpoint(self._now())
+
+    def in_window(self) -> bool:
+        """Whether IBKR's servers reset now; a table that cannot be read has no window."""
+        try:
+            return self.window(self._now()) is not None
+        except ConfigurationInvalid:
+            return False
 
     def state(self) -> dict:
         """For state.json: `login` (the policy), `consent` and `budget`."""
@@ -192,14 +203,14 @@ class Gate:
 
         try:
             moment = datetime.fromtimestamp(now.wall, UTC)
-            if self._windows is None:
-                self._windows = self._load()
-            end = self._windows.window_end(moment)
+            # Read anew each time: a start may wait for hours, and the table be corrected meanwhile.
+            windows = self._load()
+            end = windows.window_end(moment)
         except (OverflowError, ValueError, OSError) as error:
             raise ConfigurationInvalid(f"the reset windows cannot be worked out: {error}") from None
         if end is None:
             return None
-        which = self._windows.open_window(moment)
+        which = windows.open_window(moment)
         return end.timestamp() - now.wall, str(which) if which else "margin"
 
     def _load(self) -> RegionWindows:
@@ -214,8 +225,3 @@ class Gate:
             jts_ini = ""
         region = regions.resolve(instance.mode, instance.region, jts_ini) or regions.ASSUMED
         return table.region(region)
-
-
-def until(now: Moment, seconds: float) -> str:
-    """The moment so many seconds from now (RFC 3339)."""
-    return timestamp(now.wall + seconds)

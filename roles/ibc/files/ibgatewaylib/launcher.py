@@ -15,7 +15,19 @@ import sys
 import time
 from pathlib import Path
 
-from . import config, credentials, exitcodes, javacmd, ports, statefile, tokenfile
+from . import (
+    config,
+    credentials,
+    display,
+    exitcodes,
+    gate,
+    javacmd,
+    ports,
+    previous,
+    readback,
+    statefile,
+    tokenfile,
+)
 from . import instance as instances
 from .api_probe import ApiProbe
 from .dialect import IBC, Parser
@@ -73,6 +85,15 @@ class Launcher:
         self._secret = b""
         self._stop_asked = False
         self._ending: list[tuple[float, signal.Signals]] = []
+        self._gate = gate.Gate(instance)
+        self._previous = previous.read(instance.run_dir)
+        self._last_login = self._previous.last_login
+        self._failures = self._previous.failures
+        self._deferred_until: str | None = None
+        self._deferred = ""
+        self._readback: readback.ReadBack | None = None
+        self._compared: dict[str, dict] = {}
+        self._end: dict | None = None
         self._state: dict = {}
         self._state_key: tuple = ()
         self._since = timestamp(time.time())
@@ -97,6 +118,12 @@ class Launcher:
             verdict.sentence if stopped else f"{verdict.sentence}: {exitcodes.MEANINGS[verdict.code]}",
             6 if stopped else 4,
         )
+        ready = self._session is not None and self._session.phase == "ready"
+        if verdict.code == exitcodes.RELAUNCH:
+            self._failures = 0 if ready or verdict.reason == "token_restart" else self._failures + 1
+        self._end = {"code": verdict.code, "reason": verdict.reason}
+        self._deferred_until = None
+        self._gate.checkpoint()
         final = {exitcodes.STOPPED: "stopped", exitcodes.PARKED: "parked", exitcodes.RELAUNCH: "starting"}
         self._show(final.get(verdict.code, "failed"), verdict.sentence)
         self._events.retry()
@@ -110,13 +137,18 @@ class Launcher:
         ini, settings = config.read(instance)
         secrets = credentials.read()
         self._inputs = config.fingerprints(instance)
-        ports.require_free(instance)
-        tokens = tokenfile.find(instance.settings_dir)
-        if len(tokens) > 1:
-            say(f"{len(tokens)} saved sessions found, none can be trusted: a login follows", 4)
-            self._set_aside(tokens)
-        command = javacmd.build(instance, config.path(instance), tokens)
+        self._gate.checkpoint()
+        # What cannot work shall be told now, and not after hours of waiting.
+        self._command()
+        if refused := self._await_gate() or self._await_display():
+            return refused
+        command = self._command()
         config.write(instance, ini, secrets)
+        if not command.resumes:
+            decision = self._gate.enter()
+            if decision.kind != gate.GO:
+                return self._park(decision)
+        self._readback = readback.ReadBack(settings.values, instance)
         if len(secrets.password) >= _SHORTEST_SECRET:
             self._secret = secrets.password.encode()
         detail = {
@@ -134,6 +166,9 @@ class Launcher:
             self._emit,
             began,
             resumes=command.resumes,
+            policy=instance.login,
+            again=self._gate.again,
+            in_window=self._gate.in_window,
             two_factor_timeout=settings.two_factor_timeout,
             exit_interval=settings.exit_interval,
         )
@@ -151,9 +186,84 @@ class Launcher:
         finally:
             self._java.clean_up()
             self._drop_probe()
-        return self._conclude(status, command, time.monotonic() - began)
+        return self._conclude(status, command, time.monotonic() - began, settings)
 
-    def _conclude(self, status: int, command: javacmd.JavaCommand, lived: float) -> Verdict:
+    def _command(self) -> javacmd.JavaCommand:
+        """The command to start Java with now; a token that cannot be used is set aside."""
+        ports.require_free(self._instance)
+        tokens = tokenfile.find(self._instance.settings_dir)
+        if len(tokens) > 1:
+            say(f"{len(tokens)} saved sessions found, none can be trusted: a login follows", 4)
+            self._set_aside(tokens)
+        return javacmd.build(self._instance, config.path(self._instance), tokens)
+
+    def _await_display(self) -> Verdict | None:
+        """Wait for the X server, which starts beside us."""
+        name = os.environ.get("DISPLAY", "")
+        deadline = time.monotonic() + self._limits.display
+        while not display.answers(name):
+            if time.monotonic() > deadline:
+                sentence = (
+                    f"the X server {name} does not answer: "
+                    f"see systemctl status ibgateway-display@{self._instance.name}"
+                )
+                self._emit("stuck", {"where": "display", "text": sentence})
+                return Verdict(exitcodes.RELAUNCH, "stuck_display", sentence)
+            if self._rest(0.2):
+                return self._stopped()
+        return None
+
+    def _await_gate(self) -> Verdict | None:
+        """Wait, without Java, until this start may go on; a verdict when it may not."""
+        while True:
+            resumes = len(tokenfile.find(self._instance.settings_dir)) == 1
+            decision = self._gate.ask(resumes=resumes, failures=self._failures)
+            if decision.kind == gate.PARK:
+                return self._park(decision)
+            if decision.kind == gate.GO:
+                self._deferred_until = None
+                return None
+            self._defer(decision)
+            if self._rest(min(decision.seconds, self._limits.look_again)):
+                return self._stopped()
+
+    def _defer(self, decision: gate.Decision) -> None:
+        moment = time.time() + decision.seconds
+        self._deferred_until = timestamp(moment)
+        if self._deferred != decision.reason:
+            self._deferred = decision.reason
+            if decision.reason != "restarts":
+                detail = {"until": self._deferred_until, "reason": decision.reason, "text": decision.sentence}
+                self._emit("login_deferred", detail)
+        clock = time.strftime("%H:%M %Z", time.localtime(moment))
+        self._show("deferred", f"{decision.sentence} until {clock}")
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait; return at once, and True, when somebody asks to stop."""
+        deadline = time.monotonic() + seconds
+        while not self._stop_asked and (left := deadline - time.monotonic()) > 0:
+            if self._selector.select(left):
+                received = os.read(self._signals, 64)
+                self._stop_asked = signal.SIGTERM in received or signal.SIGINT in received
+        return self._stop_asked
+
+    def _stopped(self) -> Verdict:
+        self._notify.stopping()
+        token = len(tokenfile.find(self._instance.settings_dir)) == 1
+        verdict = Verdict(exitcodes.STOPPED, "stopped", "stopped as asked, before Gateway was started")
+        self._emit("stopped", {"reason": "stopped", "text": verdict.sentence, "token": token})
+        return verdict
+
+    def _park(self, decision: gate.Decision) -> Verdict:
+        if decision.reason == "consent":
+            why = self._previous.sentence or "there is no saved session"
+            self._emit("consent_needed", {"reason": "login_due", "text": why, "appointment": None})
+        self._emit("parked", {"reason": decision.reason, "text": decision.sentence})
+        return Verdict(exitcodes.PARKED, decision.reason, decision.sentence)
+
+    def _conclude(
+        self, status: int, command: javacmd.JavaCommand, lived: float, settings: config.Settings
+    ) -> Verdict:
         settings_dir = self._instance.settings_dir
         paused = tokenfile.take_flag(settings_dir, "PAUSE", command.session_id)
         tokens = tokenfile.find(settings_dir)
@@ -164,6 +274,9 @@ class Launcher:
             paused=paused and len(tokens) == 1,
             tokens=len(tokens),
             lived=lived,
+            may_return=self._instance.login == "auto"
+            and not settings.closedown
+            and (self._previous.reason != "session_taken" or lived > self._limits.polite_again),
         )
         say(f"Java ended with {status} after {lived:.1f} s")
         verdict, events = decide(end, self._session)
@@ -198,6 +311,8 @@ class Launcher:
             self._probe_api(now)
             if session.verdict and not self._ending:
                 self._give_up(now)
+            if session.at_once:
+                self._kill()
             self._end_java(now)
             if self._events.behind and now >= self._next_retry:
                 self._next_retry = now + _RETRY_EVENTS
@@ -221,6 +336,8 @@ class Launcher:
         _write(b"\n".join(lines) + b"\n")
         for line in lines:
             for signal_ in self._parser.feed(line.decode("utf-8", "replace")):
+                if signal_.name == "setting_found":
+                    self._readback.found(**signal_.detail)
                 self._session.see(signal_, time.monotonic())
 
     def _take_signals(self) -> None:
@@ -250,16 +367,40 @@ class Launcher:
             return 0.0
         return self._limits.stop
 
+    def _send_restart(self) -> float:
+        """Ask for a token restart, which costs no login; return how many seconds that may take, or 0.
+
+        Without a daily restart, IBC's RESTART would leave its own time in Gateway's settings for ever.
+        """
+        soft = self._session.verdict.reason in ("stuck_link", "stuck_api", "stuck_configuring")
+        if not soft or not self._instance.daily_restart or not self._session.command_port:
+            return 0.0
+        if self._gate.in_window():
+            return 0.0
+        try:
+            say(f"RESTART sent: {send(self._instance.command_port, 'RESTART', self._limits.stop_reply)}")
+        except CommandFailed as failed:
+            say(f"RESTART not taken ({failed})", 4)
+            return 0.0
+        return self._limits.restart
+
     def _give_up(self, now: float) -> None:
         say(f"{self._session.verdict.sentence}; ending this run", 4)
         # Where IBC is about to end by itself, let it: it leaves its flags and logs why.
         patience = self._limits.own_end if self._session.ends_itself() else 0.0
+        if self._session.at_once:
+            return
         if self._session.was_logged_in and not patience:
-            patience = self._send_stop()
+            patience = self._send_restart() or self._send_stop()
         self._ending = [
             (now + patience, signal.SIGTERM),
             (now + patience + self._limits.term, signal.SIGKILL),
         ]
+
+    def _kill(self) -> None:
+        """End Java this instant: what it is about to do, it must not do."""
+        self._session.at_once = False
+        self._ending = [(0.0, signal.SIGKILL)]
 
     def _end_java(self, now: float) -> None:
         while self._ending and now >= self._ending[0][0]:
@@ -278,7 +419,9 @@ class Launcher:
         if self._probe is None:
             if now < self._next_probe:
                 return
-            self._probe = ApiProbe(self._instance.api_port, self._limits.api_probe)
+            self._probe = ApiProbe(
+                self._instance.api_port, self._limits.api_probe, link_seconds=self._limits.link_told
+            )
         else:
             self._selector.unregister(self._probe.socket)
             self._probe.advance()
@@ -289,12 +432,35 @@ class Launcher:
         self._next_probe = now + self._limits.api_pause
         if finished.ok:
             self._session.api_answered(
-                now, {"accounts": finished.accounts, "server_version": finished.server_version}
+                now,
+                {"accounts": finished.accounts, "server_version": finished.server_version},
+                finished.link or "up",
             )
             self._update()
-            self._notify.ready()
+            if self._session.phase == "ready":
+                self._is_ready()
         else:
             self._api_problem = f"{finished.stage}: {finished.problem}"
+
+    def _is_ready(self) -> None:
+        self._notify.ready()
+        self._failures = 0
+        if self._session.logins:
+            self._last_login = timestamp(time.time())
+        self._compare()
+        self._update()
+
+    def _compare(self) -> None:
+        """Compare Gateway's settings with what was wanted, each time it has got ready."""
+        try:
+            jts_ini = (self._instance.settings_dir / "jts.ini").read_text(encoding="latin-1")
+        except OSError:
+            jts_ini = ""
+        before = readback.differences(self._compared)
+        self._compared = self._readback.result(jts_ini)
+        text = readback.differences(self._compared)
+        if text and text != before:
+            self._emit("settings_differ", {"text": text})
 
     def _drop_probe(self) -> None:
         if self._probe:
@@ -316,7 +482,7 @@ class Launcher:
 
     def _show(self, state: str, sentence: str) -> None:
         logins = self._session.logins if self._session else 0
-        key = (state, sentence, logins, self._events.last)
+        key = (state, sentence, logins, self._events.last, self._end is None, self._last_login)
         if key == self._state_key:
             return
         self._state_key = key
@@ -338,7 +504,15 @@ class Launcher:
             "ibc_version": self._instance.ibc_version,
             "last_event": self._events.last,
             "inputs": self._inputs,
+            **self._gate.state(),
+            "deferred_until": self._deferred_until,
+            "last_login": self._last_login,
+            "link": self._session.link if self._session and state == "ready" else None,
+            "readback": self._compared,
+            "failures": self._failures,
         }
+        if self._end:
+            self._state["end"] = self._end
         try:
             statefile.write(self._instance.run_dir / "state.json", self._state)
         except OSError as error:

@@ -38,6 +38,18 @@ class Limits:
     """Between two attempts."""
     choice = 300.0
     """A choice only a person can make (over VNC): which session, which device."""
+    code = 600.0
+    """A code only a person can type (over VNC)."""
+    link = 300.0
+    """The API answers, but Gateway has no link to IBKR's servers; a reset does not count."""
+    link_told = 1.0
+    """After its handshake the API tells how the link is."""
+    out_of_memory = 20.0
+    """Java's end after its heap was full; what still runs then cannot be relied on."""
+    display = 15.0
+    """The X server's answer, before anything is started."""
+    look_again = 30.0
+    """While a start waits, the gate is asked again at least so often: clocks and files change."""
     unknown_notice = 10.0
     """An unknown window is reported when it stays this long."""
     unknown_dialog = 300.0
@@ -51,7 +63,9 @@ class Limits:
     term = 10.0
     """SIGTERM to SIGKILL."""
 
-    max_logins = 3
-    """Logins in one run: IBC's own re-login loop has no limit."""
-    max_takeovers = 3
-    """How often another session may take over in one run before the launcher gives way."""
+    polite_attempts = 1
+    """How often a session that somebody else took is asked for once more."""
+    polite_again = 3600.0
+    """A session that lasted this long since the last such attempt was really back."""
+    restart = 75.0
+    """RESTART to Gateway's end: it takes place at the next full minute."""

@@ -30,13 +30,23 @@ class End:
         paused: IBC left its PAUSE flag.
         tokens: how many saved tokens there are now.
         lived: seconds Java ran.
+        may_return: one attempt may be made to take a session back that another took.
     """
 
-    __slots__ = ("cold_restart", "lived", "paused", "status", "stop_asked", "tokens")
+    __slots__ = ("cold_restart", "lived", "may_return", "paused", "status", "stop_asked", "tokens")
 
     def __init__(
-        self, status: int, *, stop_asked: bool, cold_restart: bool, paused: bool, tokens: int, lived: float
+        self,
+        status: int,
+        *,
+        stop_asked: bool,
+        cold_restart: bool,
+        paused: bool,
+        tokens: int,
+        lived: float,
+        may_return: bool = False,
     ) -> None:
+        self.may_return = may_return
         self.status = status
         self.stop_asked = stop_asked
         self.cold_restart = cold_restart
@@ -80,14 +90,21 @@ def _closed_itself(end: End, session: Session) -> tuple[Verdict, list]:
         return _relaunch(
             "several_tokens", "login", "several saved sessions, none can be trusted: a login follows"
         )
-    verdict = Verdict(exitcodes.PARKED, "closed", "Gateway closed although nobody asked for it")
     if not session.was_logged_in:
-        verdict.sentence = "Gateway closed before the login was complete, although nobody asked for it"
-    return verdict, [_parked(verdict)]
+        sentence = "Gateway closed before the login was complete, although nobody asked for it"
+        verdict = Verdict(exitcodes.PARKED, "closed", sentence)
+        return verdict, [_parked(verdict)]
+    # IBC closes Gateway like this when it yields to another session for good (its "scenario 4").
+    sentence = "Gateway closed although nobody asked for it: most likely another session took over"
+    detail = {"again": end.may_return, "text": sentence}
+    if end.may_return:
+        return Verdict(exitcodes.RELAUNCH, "session_taken", sentence), [("session_taken", detail)]
+    verdict = Verdict(exitcodes.PARKED, "session_taken", sentence)
+    return verdict, [("session_taken", detail), _parked(verdict)]
 
 
 def _failed(end: End, session: Session) -> tuple[Verdict, list]:
-    if end.status in _INVALID or (end.status == _JAVA_FAILED and not session.up):
+    if end.status in _INVALID or _refused(end, session):
         sentence = _INVALID.get(end.status) or f"Java did not start: {session.refusal or 'see the log'}"
         detail = {"text": sentence, "exit_code": end.status}
         return Verdict(exitcodes.CONFIGURATION, "java", sentence), [("configuration_invalid", detail)]
@@ -116,10 +133,17 @@ def _failed(end: End, session: Session) -> tuple[Verdict, list]:
         sentence = f"Java ended with code {end.status} after {detail['after']}"
     if session.last_exception:
         detail["text"] = session.last_exception
+    if session.display_lost:
+        sentence += ": its X server is gone, see systemctl status ibgateway-display@"
+        detail["text"] = "the X server is gone"
     if session.out_of_memory:
         detail["out_of_memory"] = True
         sentence += ": its heap was full, raise the instance's heap"
     return Verdict(exitcodes.RELAUNCH, "crashed", sentence), [("crashed", detail)]
+
+
+def _refused(end: End, session: Session) -> bool:
+    return end.status == _JAVA_FAILED and not session.up and not session.display_lost
 
 
 def _stopped(reason: str, sentence: str, end: End) -> tuple[Verdict, list]:

@@ -5,9 +5,20 @@ No process, file or socket here, so every path can be tested with a fake clock.
 
 from __future__ import annotations
 
+import re
+
 from . import exitcodes
 from .dialect import Signal
+from .gate import GO, PARK, Decision
 from .limits import Limits
+from .reasons import REASONS
+
+TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CODE = re.compile(r"Security Code Card|Challenge|Enter .*Code", re.IGNORECASE)
+_TYPE_IT = "IBKR wants a code typed into Gateway's window: open it with ibgatewayctl vnc"
 
 # Phase → state in state.json.
 STATES = {
@@ -17,19 +28,23 @@ STATES = {
     "logging_in": "login",
     "two_factor": "two_factor",
     "two_factor_answered": "login",
+    "code": "two_factor",
     "choice": "login",
     "configuring": "login",
     "api": "login",
+    "link": "login",
     "ready": "ready",
 }
 
 
 class Verdict:
-    """This run is over: the exit code, the reason (one word) and a sentence for people."""
+    """This run is over: the exit code, the reason (a word of `reasons.REASONS`), a sentence for people."""
 
     __slots__ = ("code", "reason", "sentence")
 
     def __init__(self, code: int, reason: str, sentence: str) -> None:
+        if code not in REASONS[reason]:
+            raise ValueError(f"{reason} does not end with {code}")
         self.code = code
         self.reason = reason
         self.sentence = sentence
@@ -46,6 +61,10 @@ class Session:
         emit: called with (event type, detail).
         now: monotonic seconds at the start.
         resumes: a saved token was handed to Java.
+        policy: `consent` or `auto`: what follows a missed push.
+        again: asked about every login that the controller begins by itself; the first one of a run without
+            a token has been asked for before.
+        in_window: whether IBKR's servers reset now.
         two_factor_timeout: IBC's SecondFactorAuthenticationTimeout, seconds.
         exit_interval: IBC's SecondFactorAuthenticationExitInterval, seconds.
     """
@@ -57,12 +76,18 @@ class Session:
         now: float,
         *,
         resumes: bool = False,
+        policy: str = "consent",
+        again: Callable[[], Decision] = lambda: Decision(GO),
+        in_window: Callable[[], bool] = lambda: False,
         two_factor_timeout: float = 180,
         exit_interval: float = 60,
     ) -> None:
         self.phase = "java"
         self.verdict: Verdict | None = None
+        self.at_once = False
+        self.link: str | None = None
         self.logins = 0
+        self.display_lost = False
         self.up = False
         self.was_logged_in = False
         self.stop_commanded = False
@@ -75,6 +100,12 @@ class Session:
         self._limits = limits
         self._emit = emit
         self._resumes = resumes
+        self._policy = policy
+        self._again = again
+        self._in_window = in_window
+        self._code = False
+        self._reset_seen = False
+        self._memory_full_at = 0.0
         self._two_factor_timeout = two_factor_timeout
         self._exit_interval = exit_interval
         self._now = now
@@ -107,6 +138,8 @@ class Session:
         Gateway takes the settings, and may reopen its API port, only when their window closes after the last
         one was entered: an answer before that is not worth having.
         """
+        if self.phase == "link":
+            return True
         return self.phase == "api" and (self._applied or now - self._entered >= self._limits.settle)
 
     def sentence(self, now: float) -> str:
@@ -121,10 +154,12 @@ class Session:
             "logging_in": f"logging in, attempt {self.logins}, {duration(now - self._login_began)}",
             "two_factor": f"waiting for IB Key, {duration(waited)}"
             f" ({duration(self._answer_within(now))} left)",
+            "code": f"waiting for a person to type a code: {self._title}, {duration(waited)}",
             "two_factor_answered": f"second factor answered, completing the login, {duration(waited)}",
             "choice": f"waiting for a person to choose: {self._choice}",
             "configuring": "logged in, applying the settings",
             "api": "logged in, waiting for the API to answer",
+            "link": "logged in, but Gateway has no link to IBKR's servers",
             "ready": "ready",
         }
         return sentences[self.phase]
@@ -139,9 +174,14 @@ class Session:
 
     # --- what happens -------------------------------------------------------------------------------------
 
-    def api_answered(self, now: float, detail: dict) -> None:
-        """The API's handshake is complete."""
-        if self.phase == "api":
+    def api_answered(self, now: float, detail: dict, link: str = "up") -> None:
+        """The API's handshake is complete; `link` is how it says the link to IBKR is, `up` or `down`."""
+        if self.phase not in ("api", "link"):
+            return
+        self.link = link
+        if link == "down":
+            self._enter("link", now)
+        else:
             self._enter("ready", now)
             self._emit("ready", {"seconds": round(now - self._started, 1), **detail})
 
@@ -155,6 +195,9 @@ class Session:
         if self.verdict:
             return
         self._tick_unknown(now)
+        if self.out_of_memory and now - self._memory_full_at > self._limits.out_of_memory:
+            self._stuck(exitcodes.RELAUNCH, "memory", "Java's heap is full: raise the instance's heap")
+            return
         if self.phase == "two_factor" and now - self._entered >= self._limits.two_factor_notice:
             self._ask(now)
         if self.phase == "ready":
@@ -168,12 +211,25 @@ class Session:
             or now - self._login_began > limits.logging_in_total,
             "two_factor": self._answer_within(now) <= 0 and waited > limits.two_factor_grace,
             "two_factor_answered": waited > self._exit_interval + limits.two_factor_answered,
+            "code": waited > limits.code,
             "choice": waited > limits.choice,
             "configuring": waited > limits.configuring,
             "api": waited > limits.api,
+            "link": waited > limits.link,
         }
+        if self.phase == "link" and overdue["link"] and self._reset_excuses_it(now):
+            return
         if not self.verdict and overdue[self.phase]:
             self._overdue(now, api_problem)
+
+    def _reset_excuses_it(self, now: float) -> bool:
+        """A link that is down in a reset has its time when the reset is over."""
+        during, self._reset_seen = self._reset_seen, self._in_window()
+        if self._reset_seen:
+            self._entered = now - self._limits.link + self._limits.look_again
+        elif during:
+            self._entered = now
+        return self._reset_seen or during
 
     def see(self, signal: Signal, now: float) -> None:
         """Take one signal in."""
@@ -201,6 +257,19 @@ class Session:
         self._login_began = self._now
         self._enter("logging_in", self._now)
         self._emit("login_submitted", {"attempt": self.logins})
+        if self.logins > 1 or self._resumes:
+            self._allow("the controller began a login by itself")
+
+    def _allow(self, what: str) -> bool:
+        """Ask about a login that is under way; one that is not allowed ends the run at once."""
+        decision = self._again()
+        if decision.kind == GO and not self.verdict:
+            return True
+        self.at_once = True
+        code = exitcodes.PARKED if decision.kind == PARK else exitcodes.RELAUNCH
+        reason = decision.reason if decision.kind == PARK else "login_not_now"
+        self._end(code, reason, f"{what}: {decision.sentence}")
+        return False
 
     def _on_progress(self, **_: str) -> None:
         self._progress = self._now
@@ -217,13 +286,19 @@ class Session:
 
     def _on_two_factor_seen(self, title: str) -> None:
         # Windows report several events each; a device list, waiting for a person, carries the same title.
-        if self.phase in ("two_factor", "choice", "configuring", "api", "ready"):
+        if self.phase in ("two_factor", "choice", "configuring", "api", "link", "ready"):
             return
         if self._clock_restarts:
             self._clock_restarts = False
             self._login_began = self._now
         self._title = title
         self._asked = False
+        if self._code or _CODE.search(title):
+            self._code = self._asked = True
+            if self.phase != "code":
+                self._enter("code", self._now)
+                self._emit("two_factor_waiting", {"kind": "code", "title": title, "text": _TYPE_IT})
+            return
         self._enter("two_factor", self._now)
 
     def _on_two_factor_asked(self) -> None:
@@ -238,14 +313,14 @@ class Session:
             # Only the list of devices went away. IBC counts its timeout afresh from the push that follows.
             self._clock_restarts = True
             self._enter("logging_in", self._now)
-        elif self.phase == "two_factor":
+        elif self.phase in ("two_factor", "code"):
             self._enter("two_factor_answered", self._now)
 
     def _on_two_factor_duration(self, seconds: str) -> None:
         listed, self._device_list = self._device_list, False
         if listed or self.phase not in ("two_factor", "two_factor_answered"):
             return
-        if float(seconds) >= self._two_factor_timeout:
+        if float(seconds) >= self._two_factor_timeout and not self._code:
             return  # missed; the next line says what the controller does about it
         self._ask(self._now)
         self._enter("two_factor_answered", self._now)
@@ -253,16 +328,12 @@ class Session:
         self._emit("two_factor_answered", {"seconds": int(seconds)})
 
     def _on_two_factor_retry(self) -> None:
-        again = self.logins < self._limits.max_logins
-        self._emit("two_factor_missed", {"again": again, "attempt": self.logins})
-        if again:
-            self._enter("logging_in", self._now)
-        else:
-            self._park("two_factor_missed", f"IB Key was not answered {times(self.logins)}")
+        self._missed()
 
     def _on_two_factor_idle(self) -> None:
-        self._emit("two_factor_missed", {"again": False, "attempt": self.logins})
-        self._park("two_factor_missed", "IB Key was not answered in time")
+        # A code may take longer to type than a push lives; then this is the controller's mistake.
+        if not self._code:
+            self._missed()
 
     def _on_two_factor_failed(self) -> None:
         self._denied()
@@ -282,14 +353,17 @@ class Session:
             self._give_way()
 
     def _on_taken(self) -> None:
+        # The controller has pressed "Re-login" by now, and a tap may follow.
         self._takeovers += 1
-        again = self._takeovers < self._limits.max_takeovers
+        decision = self._again()
+        again = decision.kind == GO and self._takeovers <= self._limits.polite_attempts
         self._emit("session_taken", {"count": self._takeovers, "again": again})
         if again:
             self._login_began = self._now
             self._enter("logging_in", self._now)
-        else:
-            self._park("session_taken", f"another session took over {times(self._takeovers)}")
+            return
+        self.at_once = True
+        self._park("session_taken", f"another session took over {times(self._takeovers)}")
 
     def _on_handoff(self, text: str) -> None:
         self._emit("competing_session", {"outcome": "handoff", "text": text})
@@ -327,6 +401,7 @@ class Session:
 
     def _on_throttled(self, text: str) -> None:
         self._emit("throttled", {"text": text})
+        self.at_once = True  # the controller may log in again by itself, after the time IBKR names
         self._park("throttled", f"too many login attempts: {text}")
 
     def _on_maintenance(self, title: str = "") -> None:
@@ -352,7 +427,7 @@ class Session:
 
     def _on_configured(self) -> None:
         self._configured = True
-        if self.phase != "ready":
+        if self.phase not in ("link", "ready"):
             self._enter("api", self._now)
 
     def _on_settings_applied(self, **_: str) -> None:
@@ -381,7 +456,11 @@ class Session:
         self.last_exception = text
 
     def _on_out_of_memory(self) -> None:
-        self.out_of_memory = True
+        if not self.out_of_memory:
+            self.out_of_memory, self._memory_full_at = True, self._now
+
+    def _on_display_lost(self, **_: str) -> None:
+        self.display_lost = True
 
     def _on_java_refused(self, text: str) -> None:
         if not self.up:
@@ -426,6 +505,16 @@ class Session:
         seconds = max(0, round(self._answer_within(now)))
         self._emit("two_factor_waiting", {"title": self._title, "seconds": seconds})
 
+    def _missed(self) -> None:
+        if self.verdict:
+            return
+        again = self._policy == "auto"
+        self._emit("two_factor_missed", {"again": again, "attempt": self.logins})
+        # The controller's own repetition comes in a few seconds: be quicker. Ours asks the gate first.
+        self.at_once = True
+        code = exitcodes.RELAUNCH if again else exitcodes.PARKED
+        self._end(code, "two_factor_missed", "IB Key was not answered in time")
+
     def _give_way(self) -> None:
         sentence = "another session uses this user name; this one gave way"
         self._park("competing_session", sentence, leaving=True)
@@ -449,8 +538,9 @@ class Session:
     def _overdue(self, now: float, api_problem: str) -> None:
         waited = duration(now - self._entered)
         if self.phase == "two_factor":
-            self._emit("two_factor_missed", {"again": False, "attempt": self.logins})
-            self._park("two_factor_missed", "IB Key was not answered in time")
+            self._missed()
+        elif self.phase == "code":
+            self._park("code_missing", f"nobody typed the code within {waited}: {self._title}")
         elif self.phase == "two_factor_answered":
             self._denied()
         elif self.phase == "choice":
@@ -462,6 +552,8 @@ class Session:
             self._park("unknown_dialog", f"Gateway shows a window nobody knows: {title}")
         elif self.phase == "api":
             self._stuck(exitcodes.RELAUNCH, "api", f"the API did not answer within {waited}: {api_problem}")
+        elif self.phase == "link":
+            self._stuck(exitcodes.RELAUNCH, "link", f"Gateway had no link to IBKR's servers for {waited}")
         else:
             what = {
                 "java": "Java started, but IBC did not",
