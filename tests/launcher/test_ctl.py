@@ -53,6 +53,7 @@ class Systemd:
 @pytest.fixture
 def systemd(tmp_path, monkeypatch):
     stand_in = Systemd(tmp_path / "systemd")
+    monkeypatch.setattr(ctl_follow, "_PAUSE", 0.05)
     monkeypatch.setenv("PATH", f"{stand_in.place}:{os.environ['PATH']}")
     return stand_in
 
@@ -224,7 +225,7 @@ def test_start_follows_until_ready(box, systemd, run):
     waiting = state_becomes(box, "two_factor", "waiting for IB Key, 3s (2m57s left)")
     ready = state_becomes(box, "ready", "ready")
     activating, active = becomes(systemd, "activating", "start"), becomes(systemd, "active", "running")
-    shell(systemd, "start", waiting, activating, "sleep 0.8", ready, active)
+    shell(systemd, "start", waiting, activating, "sleep 0.3", ready, active)
     code, out, _ = run("start", "live")
     assert code == 0
     assert "live: waiting for IB Key" in out
@@ -237,7 +238,7 @@ def test_start_follows_until_ready(box, systemd, run):
 
 def test_start_that_parks(box, systemd, run):
     parked = state_becomes(box, "parked", "IBKR does not accept this user name or password")
-    shell(systemd, "start", becomes(systemd, "activating", "start"), "sleep 0.7", parked,
+    shell(systemd, "start", becomes(systemd, "activating", "start"), "sleep 0.3", parked,
           becomes(systemd, "failed", "failed", "exit-code", 77, 0))  # fmt: skip
     code, out, _ = run("start", "live")
     assert code == 1
@@ -265,7 +266,7 @@ def test_stop_follows_until_stopped(box, systemd, run):
     systemd.unit("active", "running")
     stopped = state_becomes(box, "stopped", "stopped as asked")
     write_state(box, "stopping", "logging out")
-    shell(systemd, "stop", becomes(systemd, "deactivating", "stop-sigterm"), "sleep 0.7", stopped,
+    shell(systemd, "stop", becomes(systemd, "deactivating", "stop-sigterm"), "sleep 0.3", stopped,
           becomes(systemd, "inactive", "dead", "success", 0, 0))  # fmt: skip
     code, out, _ = run("stop", "live")
     assert code == 0

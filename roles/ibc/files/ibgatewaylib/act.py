@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import budget as budgets
@@ -125,7 +125,7 @@ def consent(host: Host, instance: instances.Instance) -> str:
 
 def refuse_login(instance: instances.Instance, *, running: bool) -> None:
     """Raise CtlError when the launcher would not let a login through before the consent has expired."""
-    now = datetime.now(UTC)
+    now = ctl_history.now()
     end = ctl_plan.windows(instance).window_end(now)
     patience = 0 if running else consents.SECONDS - 60
     if end and (running or instance.login != "auto") and (end - now).total_seconds() > patience:
@@ -134,7 +134,8 @@ def refuse_login(instance: instances.Instance, *, running: bool) -> None:
     if standing.problem:
         raise CtlError(standing.problem, ctl_codes.NOT_NOW)
     if not standing.left:
-        again = datetime.fromtimestamp(now.timestamp() + standing.wait, UTC).astimezone(_zone(instance))
+        # The full minute after, so that following the advice works.
+        again = (now + timedelta(seconds=standing.wait + 59)).astimezone(_zone(instance))
         raise CtlError(
             f"the login budget of {instance.name} is used up ({instance.budget_logins} logins in "
             f"{instance.budget_hours} h): one is free again on {again:%a %H:%M} {instance.timezone}. Find "
@@ -161,7 +162,7 @@ def soft_restart(host: Host, instance: instances.Instance) -> str:
     refuse_unless_ready(host, instance, "restarted by its token")
     refuse_in_window(instance, "a restart")
     events = ctl_history.read(instance.state_dir / "events.jsonl")
-    if instance.mode == "live" and ctl_history.token_outlived(events, datetime.now(UTC)):
+    if instance.mode == "live" and ctl_history.token_outlived(events, ctl_history.now()):
         raise CtlError(
             f"IBKR ended the token of {instance.name} on Sunday at 01:00 New York, so this restart would "
             f"need a tap: use `ibgatewayctl login {instance.name}`",
@@ -247,7 +248,7 @@ def emit(instance: instances.Instance, kind: str, detail: dict) -> None:
 
 def refuse_in_window(instance: instances.Instance, what: str, now: datetime | None = None) -> None:
     """Raise CtlError when a reset window forbids it now."""
-    now = now or datetime.now(UTC)
+    now = now or ctl_history.now()
     found = ctl_plan.windows(instance)
     if end := found.window_end(now):
         until = end.astimezone(_zone(instance))

@@ -7,7 +7,6 @@ import json
 import os
 import selectors
 import time
-from datetime import UTC, datetime
 
 from . import act, ctl_history, ctl_plan, statefile
 from . import appointment_rules as rules
@@ -66,7 +65,7 @@ def gather(host: Host, instance: Instance, *, look: bool) -> rules.Facts:
         look: also whether its session works, which takes up to half a minute when it does not.
     """
     status = host.status(instance.name)
-    now = datetime.now(UTC)
+    now = ctl_history.now()
     facts = rules.Facts(
         now,
         mode=instance.mode,
@@ -142,7 +141,7 @@ def _recover(host: Host, instance: Instance) -> tuple[str, int]:
     if gone := _interrupted(host, instance):
         return gone, 0
     events = ctl_history.read(instance.state_dir / "events.jsonl")
-    if refusal := rules.soft_restart_refusal(instance.mode, events, datetime.now(UTC)):
+    if refusal := rules.soft_restart_refusal(instance.mode, events, ctl_history.now()):
         raise CtlError(
             f"{instance.name} is not back after a reset, reconnecting did not help, and {refusal}: "
             f"see `ibgatewayctl log {instance.name}`, then `ibgatewayctl restart {instance.name} --soft`"
@@ -155,7 +154,7 @@ def _interrupted(host: Host, instance: Instance) -> str:
     status = host.status(instance.name)
     if status["state"] != "ready" or status["unit"]["active_state"] != "active":
         return f"it is {status['state']} by now, so nothing more is done"
-    if ctl_plan.windows(instance).is_in_window(datetime.now(UTC)):
+    if ctl_plan.windows(instance).is_in_window(ctl_history.now()):
         return "another reset window has begun, so nothing more is done"
     return ""
 

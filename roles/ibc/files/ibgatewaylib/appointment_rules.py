@@ -81,7 +81,7 @@ def restart(facts: Facts) -> Decision:
         return left
     if facts.window_end:
         return _in_window(facts, "no restart is made up for now")
-    if facts.state != "ready":
+    if not _works(facts):
         return Decision(NOTHING, f"it is {facts.state}, which the launcher brings to an end by itself")
     detail = {"planned": _stamp(facts.planned)}
     if refusal := soft_restart_refusal(facts.mode, list(facts.events), facts.now):
@@ -103,7 +103,7 @@ def reset(facts: Facts) -> Decision:
         return left
     if facts.window_end:
         return _in_window(facts, "the check that follows it will look")
-    if facts.state != "ready" or facts.active != "active":
+    if not _works(facts):
         return Decision(NOTHING, f"it is {facts.state}, which the launcher brings to an end by itself")
     if facts.healthy:
         return Decision(NOTHING, "the session is there: the API answers")
@@ -134,6 +134,8 @@ def login(facts: Facts) -> Decision:
         return left
     if facts.window_end:
         return _in_window(facts, "the running session is not given up for a login now")
+    if not _works(facts):
+        return Decision(NOTHING, f"it is {facts.state}, which the launcher brings to an end by itself")
     return Decision(FULL, "the weekly login is due: it logs out, and in again")
 
 
@@ -163,6 +165,11 @@ def soft_restart_refusal(mode: str, events: list[tuple[float, str, dict]], now: 
         # Without a token this restart would end the session, and wait for a tap at its own hour.
         return "no full login is known since Sunday 01:00 New York, so that its token may not hold"
     return ctl_history.soft_restart_refusal(events, now.timestamp())
+
+
+def _works(facts: Facts) -> bool:
+    """Whether there is a session, to be looked at or given up."""
+    return facts.state == "ready" and facts.active == "active"
 
 
 def _leave(facts: Facts) -> Decision | None:

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 from . import act, ctl_codes, ctl_follow, ctl_history, statefile
 from .ctl_host import CtlError, Host, manage, parse_time
@@ -194,7 +193,7 @@ def _log_in(host: Host, name: str, say, status: dict) -> int:
 
 def _logged_in_this_week(instance) -> bool:
     events = ctl_history.read(instance.state_dir / "events.jsonl")
-    outlived = ctl_history.token_outlived(events, datetime.now(UTC))
+    outlived = ctl_history.token_outlived(events, ctl_history.now())
     return instance.mode == "paper" or outlived is False
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pwd
-from datetime import UTC, datetime
 
 from . import ctl_history, doctor_host, doctor_instance, doctor_upstream
 from .act_user import USER
@@ -27,7 +26,7 @@ def examine(host: Host, names: list[str], *, offline: bool, machine: Machine | N
         CtlError: instances are not readable by this user (3).
     """
     machine = machine or Machine()
-    now = datetime.now(UTC)
+    now = ctl_history.now()
     found: list[Finding] = []
     every = []
     for name in host.names([]):

@@ -16,6 +16,11 @@ SOFT_A_DAY = 3
 """Soft restarts the machine may do by itself: one in 30 minutes, three in 24 hours."""
 
 
+def now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
 def read(file: Path) -> list[tuple[float, str, dict]]:
     """Every event that is kept.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from . import ctl_plan
+from . import ctl_history, ctl_plan
 from .ctl_host import CtlError, Host
 from .schedule.table import table
 from .schedule.zones import UnknownZoneError
@@ -28,7 +26,7 @@ def show(host: Host, names: list[str], *, zone: str, days: int) -> tuple[str, li
         CtlError: a schedule cannot be kept, or there is no such zone.
     """
     tables, results = [], []
-    now = datetime.now(UTC)
+    now = ctl_history.now()
     for name in names:
         schedule, entries = ctl_plan.coming(host.instance(name), now, days)
         try:

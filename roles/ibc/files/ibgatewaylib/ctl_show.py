@@ -68,10 +68,14 @@ def status_lines(status: dict, *, colour: bool, now: float | None = None) -> lis
 
 
 def local_time(text: str | None, zone: str) -> str:
-    """A time stamp as an operator reads it, such as `Sun 29 Nov 09:30 America/New_York`; empty for none."""
+    """A time stamp as an operator reads it, such as `Sun 29 Nov 09:30 America/New_York`; empty for none.
+
+    Rounded up to the full minute: it says from when on something is possible.
+    """
     moment = parse_time(text)
     if moment is None:
         return ""
+    moment = -(-moment // 60) * 60
     return f"{datetime.fromtimestamp(moment, UTC).astimezone(zones.find(zone)):%a %d %b %H:%M} {zone}"
 
 
