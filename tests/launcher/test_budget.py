@@ -117,6 +117,14 @@ def test_reset(budget):
     assert standing(budget, clock) == (3, 0)
 
 
+def test_a_submission_that_happened_later_than_recorded(budget, file):
+    clock = FakeClock()
+    budget.record(clock())
+    budget.correct(clock.wait(100)())
+    assert standing(budget, clock) == (2, 300)
+    assert json.loads(file.read_text())["submissions"] == [{"at": "2026-11-25T12:01:40.000Z", "age": 0.0}]
+
+
 def test_old_submissions_are_dropped(budget, file):
     clock = FakeClock()
     for _ in range(30):

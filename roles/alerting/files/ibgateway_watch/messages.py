@@ -225,8 +225,8 @@ WORDS = {
         "warning", True, "Gateway's settings are not yours",
         "Gateway has settings other than those of your inventory.",
         "It goes on with what Gateway has, and compares again at the next start.",
-        "See all of them: sudo ibgatewayctl status {name} --json. Correct your inventory, or Gateway over VNC: "
-        "sudo ibgatewayctl vnc {name}",
+        "See all of them: sudo ibgatewayctl status {name} --json. Correct your inventory, or Gateway itself "
+        "over VNC: sudo ibgatewayctl vnc {name}",
     ),
 }  # fmt: skip
 

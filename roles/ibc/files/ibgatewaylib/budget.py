@@ -105,13 +105,21 @@ class Budget:
         """
         self._update(now, add=True)
 
+    def correct(self, now: Moment) -> None:
+        """Note that the latest submission happens only now; it was recorded before Java started.
+
+        Raises:
+            BudgetClosed: it could not be noted; the submission counts from when it was recorded.
+        """
+        self._update(now, correct=True)
+
     def checkpoint(self, now: Moment) -> None:
         """Note how old the submissions are by now, so that a reboot does not make them look younger.
 
         Raises:
             BudgetClosed: the file cannot be used; what it allowed, it allows no more.
         """
-        self._update(now, add=False)
+        self._update(now)
 
     def reset(self, now: Moment) -> None:
         """Forget all submissions: the operator's decision. A file that cannot be used is kept beside it.
@@ -129,10 +137,12 @@ class Budget:
 
     # --- the file -----------------------------------------------------------------------------------------
 
-    def _update(self, now: Moment, *, add: bool) -> None:
+    def _update(self, now: Moment, *, add: bool = False, correct: bool = False) -> None:
         with self._locked():
             entries = [entry for entry in self._read(now) if entry[0] < _KEEP_SECONDS][-_KEEP:]
-            if add:
+            if correct:
+                del entries[-1:]
+            if add or correct:
                 entries.append((0.0, timestamp(now.wall)))
             elif not entries:
                 return
@@ -164,7 +174,7 @@ class Budget:
             "uptime": now.uptime,
             "submissions": [{"at": at, "age": age} for age, at in entries],
         }
-        data = json.dumps(content, indent=1).encode() + b"\n"
+        data = json.dumps(content).encode() + b"\n"
         try:
             durable.replace(self._path, data, 0o640)
         except OSError as error:

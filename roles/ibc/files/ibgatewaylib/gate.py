@@ -150,6 +150,11 @@ class Gate:
             return _login(self._instance.login, False, Standing(1, 0.0), self._instance.name)
         return Decision(GO)
 
+    def submitted(self) -> None:
+        """Note that the login let through by `enter` takes place now, some time after Java's start."""
+        with contextlib.suppress(BudgetClosed):
+            self.budget.correct(self._now())
+
     def again(self) -> Decision:
         """Note, and decide about, a login that the controller begins by itself in a run that goes on.
 

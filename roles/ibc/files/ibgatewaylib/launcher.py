@@ -167,6 +167,7 @@ class Launcher:
             began,
             resumes=command.resumes,
             policy=instance.login,
+            submitted=self._gate.submitted,
             again=self._gate.again,
             in_window=self._gate.in_window,
             two_factor_timeout=settings.two_factor_timeout,

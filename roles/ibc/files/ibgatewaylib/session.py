@@ -62,6 +62,7 @@ class Session:
         now: monotonic seconds at the start.
         resumes: a saved token was handed to Java.
         policy: `consent` or `auto`: what follows a missed push.
+        submitted: called when the login that was asked for takes place.
         again: asked about every login that the controller begins by itself; the first one of a run without
             a token has been asked for before.
         in_window: whether IBKR's servers reset now.
@@ -77,6 +78,7 @@ class Session:
         *,
         resumes: bool = False,
         policy: str = "consent",
+        submitted: Callable[[], None] = lambda: None,
         again: Callable[[], Decision] = lambda: Decision(GO),
         in_window: Callable[[], bool] = lambda: False,
         two_factor_timeout: float = 180,
@@ -101,6 +103,7 @@ class Session:
         self._emit = emit
         self._resumes = resumes
         self._policy = policy
+        self._submitted = submitted
         self._again = again
         self._in_window = in_window
         self._code = False
@@ -257,7 +260,9 @@ class Session:
         self._login_began = self._now
         self._enter("logging_in", self._now)
         self._emit("login_submitted", {"attempt": self.logins})
-        if self.logins > 1 or self._resumes:
+        if self.logins == 1 and not self._resumes:
+            self._submitted()
+        else:
             self._allow("the controller began a login by itself")
 
     def _allow(self, what: str) -> bool:
