@@ -15,8 +15,8 @@ sys.path[:0] = [
     str(Path(__file__).parent),
 ]
 
+from ctl_stand_ins import FakeApi, FakeIbc, FakeSystemd, configure  # noqa: E402 - needs the paths above
 from launcher_box import Box  # noqa: E402 - needs the paths above
-from stand_ins import FakeApi, FakeIbc, FakeSystemd  # noqa: E402 - needs the paths above
 
 
 @pytest.fixture(autouse=True)
@@ -62,21 +62,6 @@ def box(tmp_path):
     (made.etc.parent / "reset-windows.json").unlink(missing_ok=True)  # here the real ones count
     configure(made)
     return made
-
-
-def configure(box: Box, **changes: object) -> None:
-    """Write the instance's configuration."""
-    wanted = {
-        "mode": "live",
-        "login": "consent",
-        "region": "america",
-        "daily_restart": "17:15",
-        "weekly_login": "Sun 09:30",
-        "budget_logins": 3,
-        "budget_hours": 6,
-        "budget_minutes_apart": 5,
-    }
-    box.write_toml(**{**wanted, **changes})
 
 
 @pytest.fixture

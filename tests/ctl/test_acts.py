@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import configure
+from ctl_stand_ins import UNIT, configure, full_login
 from ibgatewaylib import act, ctl_acts, ctl_follow
-from stand_ins import UNIT, full_login
 
 
 def consent(box) -> dict:
@@ -261,9 +260,10 @@ def test_broken_budget_says_so_and_reset_mends_it(box, systemd, run):
     assert "login budget: 3 left" in run("budget", "live", "--reset")[1]
 
 
-def test_stop_ends_a_daily_cycle_first(box, systemd, run):
+@pytest.mark.parametrize("half", ["activating", "deactivating"])
+def test_stop_ends_a_daily_cycle_first(box, systemd, run, half):
     cycle = "ibgateway-cycle@live.service"
-    systemd.set("activating", "start", unit=cycle)
+    systemd.set(half, unit=cycle)
     systemd.set("inactive", "dead")
     assert run("stop", "live")[0] == 0
     assert systemd.calls[0] == f"stop {cycle}"
@@ -286,7 +286,8 @@ def test_start_that_is_put_off(box, systemd, run):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["consent"], ["consent", "live", "more"], ["stop", "live"], ["consent", "../live"], ["consent", "Live"],
+    [], ["consent"], ["consent", "live", "more"], ["stop", "live"], ["consent", "../live"],
+    ["consent", "Live"],
     ["consent", "live\n"], ["--help", "live"],
 ])  # fmt: skip
 def test_act_takes_nothing_else(box, systemd, arguments, capsys):
@@ -300,7 +301,8 @@ def test_act_of_an_unknown_instance(box, systemd, capsys):
 
 
 def test_a_result_of_another_run_is_not_believed(box, systemd, run):
-    (box.run / "act.json").write_text('{"verb": "pause", "time": "2020-01-01T00:00:00Z"}')
+    old = {"verb": "pause", "time": "2020-01-01T00:00:00.000Z", "text": "old"}
+    (box.run / "act.json").write_text(json.dumps(old))
     systemd.ready()
     systemd.on("start", lambda: None, unit="ibgateway-pause@live.service")
     systemd.acts.clear()

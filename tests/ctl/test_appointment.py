@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import configure
+from ctl_stand_ins import UNIT, configure, full_login, write_events
 from ibgatewaylib import appointment
-from stand_ins import UNIT, full_login, write_events
 
 
 @pytest.fixture
@@ -167,6 +166,9 @@ def test_daily_cycle(box, ready, systemd, run, monkeypatch):
     monkeypatch.setenv("INVOCATION_ID", "another")
     assert keep(run, "start")[1]["action"] == "nothing", "another run did not stop it"
     monkeypatch.setenv("INVOCATION_ID", "one")
+    monkeypatch.setenv("EXIT_CODE", "killed")
+    assert keep(run, "start")[1]["action"] == "nothing", "an operator ended the stop"
+    monkeypatch.setenv("EXIT_CODE", "exited")
     assert keep(run, "start")[1]["action"] == "start"
     assert systemd.calls == [f"stop {UNIT}", f"reset-failed {UNIT}", f"start {UNIT}"]
 

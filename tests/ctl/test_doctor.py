@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from conftest import configure
+from ctl_stand_ins import configure
 from ibgatewaylib import ctl_doctor, doctor_host, doctor_instance, doctor_upstream
 from ibgatewaylib.ctl_history import token_end
 from ibgatewaylib.ctl_host import Host

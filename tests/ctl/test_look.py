@@ -9,9 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, configure
+from ctl_stand_ins import ROOT, configure, write_events
 from ibgatewaylib import ctl_codes, ctl_help, ctl_say, ctl_show
-from stand_ins import write_events
 
 FILES = ROOT / "roles" / "ibc" / "files"
 DOCS = (ROOT / "docs" / "ibgatewayctl.md").read_text()
@@ -35,6 +34,17 @@ def test_status_before_the_weekly_login(box, systemd, run, now):
     assert "next: weekly login Sun 29 Nov 09:00 America/New_York" in run("status")[1]
     configure(box, daily_restart="", weekly_login="")
     assert json.loads(run("status", "--json")[1])["instances"][0]["next_appointment"] is None
+
+
+@pytest.mark.parametrize(("state", "status", "step"), [
+    ("stopped", "stopped as asked", "`ibgatewayctl login live`"),
+    ("stopped", "paused: the next start resumes without a login", "`ibgatewayctl start live`"),
+    ("parked", "IB Key was not answered", "settle the cause, then `ibgatewayctl login live`"),
+    ("ready", "ready", ""),
+])  # fmt: skip
+def test_next_step(state, status, step):
+    told = {"instance": "live", "state": state, "status": status, "login": "consent"}
+    assert ctl_show.next_step(told) == step
 
 
 def test_status_deferred(systemd, run):

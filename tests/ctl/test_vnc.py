@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from ctl_stand_ins import ROOT
 from ibgatewaylib import vnc
 
 FILES = ROOT / "roles" / "ibc" / "files"

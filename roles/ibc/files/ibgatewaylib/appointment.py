@@ -198,7 +198,11 @@ _DEEDS = {
 
 
 def _cycle_began(instance: Instance) -> float | None:
-    """When this run of the cycle's unit stopped the instance; None when it did not."""
+    """When this run of the cycle's unit stopped the instance; None when it did not, or was itself ended."""
+    if os.environ.get("EXIT_CODE") == "killed":
+        return (
+            None  # systemd.exec(5): an operator's stop ended the first half, and the start shall not follow
+        )
     mark = statefile.read(instance.run_dir / CYCLE) or {}
     return parse_time(mark.get("stopped")) if mark.get("invocation") == _invocation() else None
 

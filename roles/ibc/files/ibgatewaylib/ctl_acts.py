@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import act, ctl_codes, ctl_follow, ctl_history, statefile
 from .ctl_host import CtlError, Host, manage, parse_time
-from .ctl_show import budget_line
+from .ctl_show import budget_line, local_time
 
 UNITS = {
     "consent": "ibgateway-consent@{}.service",
@@ -38,7 +38,8 @@ def login(host: Host, name: str, say) -> int:
     status = host.status(name)
     active = status["unit"]["active_state"] == "active"
     if active and status["state"] == "ready" and _logged_in_this_week(instance):
-        say(f"{name} is logged in since {status.get('since') or 'its start'}, nothing to do")
+        since = local_time(status.get("since"), instance.timezone)
+        say(f"{name} is logged in since {since}, nothing to do")
         say(f"a new login costs a place in the login budget: `ibgatewayctl restart {name} --full`")
         return ctl_codes.DONE
     return _log_in(host, name, say, status)

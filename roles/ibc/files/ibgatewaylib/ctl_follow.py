@@ -6,7 +6,7 @@ import time
 
 from . import ctl_codes
 from .ctl_host import CtlError, Host, manage, unit_state
-from .ctl_show import NEXT_STEPS, local_time
+from .ctl_show import local_time, next_step
 
 _PAUSE = 0.5
 _BEGIN = 10.0
@@ -56,8 +56,9 @@ def stop(host: Host, name: str, say) -> int:
     """
     unit = f"ibgateway@{name}.service"
     cycle = f"ibgateway-cycle@{name}.service"
-    if unit_state(cycle)["active_state"] == "activating":
+    if unit_state(cycle)["active_state"] in ("activating", "deactivating"):
         # Its daily stop and start is at work: without this, the start would follow.
+        say(f"ending the daily stop and start of {name} first")
         manage("stop", cycle, wait=True)
     if unit_state(unit)["active_state"] in ("inactive", "failed"):
         manage("reset-failed", unit)
@@ -105,8 +106,8 @@ def until_ready(host: Host, name: str, say, *, not_pid: int = 0, begins: float |
             return ctl_codes.NOT_NOW
         if active["active_state"] == "failed" or (active["active_state"] == "inactive" and begun):
             say.end()
-            if hint := NEXT_STEPS.get(status["state"]):
-                say(f"next: {hint.format(name=name)}")
+            if hint := next_step(status):
+                say(f"next: {hint}")
             return ctl_codes.FAILED
         if not begun and time.monotonic() > deadline:
             if not_pid:

@@ -13,8 +13,8 @@ _COLOURS = {"ready": "32", "parked": "31", "failed": "31", "two_factor": "33", "
             "stopped": "2"}  # fmt: skip
 NEXT_STEPS = {
     "parked": "settle the cause, then `ibgatewayctl login {name}`",
-    "failed": "see `ibgatewayctl log {name}`, then `ibgatewayctl start {name}`",
-    "stopped": "`ibgatewayctl start {name}`",
+    "failed": "see `ibgatewayctl log {name}`, then `ibgatewayctl {verb} {name}`",
+    "stopped": "`ibgatewayctl {verb} {name}`",
     "two_factor": "approve IB Key on the phone",
 }
 
@@ -62,9 +62,16 @@ def status_lines(status: dict, *, colour: bool, now: float | None = None) -> lis
             lines.append(f"  differs: {key} is {entry.get('found')}, wanted is {entry.get('wanted')}")
     if last := status.get("last_event"):
         lines.append(f"  last event: {event_line(last)}")
-    if state in NEXT_STEPS:
-        lines.append(f"  to do: {NEXT_STEPS[state].format(name=name)}")
+    if hint := next_step(status):
+        lines.append(f"  to do: {hint}")
     return lines
+
+
+def next_step(status: dict) -> str:
+    """What the operator can do about an instance's state; empty when there is nothing to do."""
+    resumes = "without a login" in str(status.get("status"))
+    verb = "login" if status.get("login") == "consent" and not resumes else "start"
+    return NEXT_STEPS.get(status["state"], "").format(name=status["instance"], verb=verb)
 
 
 def local_time(text: str | None, zone: str) -> str:

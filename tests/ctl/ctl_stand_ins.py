@@ -9,7 +9,9 @@ import socket
 import subprocess
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 UNIT = "ibgateway@live.service"
 ACTS = {
     "ibgateway-consent@": "consent",
@@ -17,6 +19,21 @@ ACTS = {
     "ibgateway-pause@": "pause",
     "ibgateway-budget-reset@": "budget-reset",
 }
+
+
+def configure(box, **changes: object) -> None:
+    """Write the instance's configuration."""
+    wanted = {
+        "mode": "live",
+        "login": "consent",
+        "region": "america",
+        "daily_restart": "17:15",
+        "weekly_login": "Sun 09:30",
+        "budget_logins": 3,
+        "budget_hours": 6,
+        "budget_minutes_apart": 5,
+    }
+    box.write_toml(**{**wanted, **changes})
 
 
 class FakeSystemd:
