@@ -11,8 +11,14 @@ PLACE = "/usr/local/lib/ibgateway"
 COMMANDS = {
     "launcher": f"{PLACE}/launcher",
     "credential": f"{PLACE}/credential",
+    "act": f"{PLACE}/act",
+    "vnc": f"{PLACE}/vnc",
     "ibgatewayctl": "/usr/local/bin/ibgatewayctl",
 }
+COMPLETION = "/usr/local/share/bash-completion/completions/ibgatewayctl"
+
+# A file as it shall be: dest, mode, owner ("root:root") and content.
+Wanted = dict[str, str]
 
 
 def ibc_missing_releases(
@@ -28,38 +34,70 @@ def ibc_missing_releases(
     return [version for version in versions if installed.get(version) != artifacts[version]["sha256"].lower()]
 
 
-def ibc_outdated_files(there: Mapping[str, list[Any]], files: str) -> list[dict[str, str]]:
-    """Return the files of the host library that are missing on the host, or differ.
+def ibc_library(files: str) -> list[Wanted]:
+    """Return the host library, its commands and their completion, as they shall be.
 
     Args:
-        there: path on the host to SHA-256, mode and uid.
         files: the role's folder `files`, which holds `ibgatewaylib/` and the commands.
-
-    Returns:
-        dest, mode and content of each.
     """
+    modules = sorted(file for file in Path(files, "ibgatewaylib").rglob("*.*") if file.suffix != ".pyc")
+    places = [(file, f"{PLACE}/{file.relative_to(files)}", "0644") for file in modules]
+    places += [(Path(files, name), dest, "0755") for name, dest in COMMANDS.items()]
+    places.append((Path(files, "ibgatewayctl.bash-completion"), COMPLETION, "0644"))
     return [
-        {"dest": dest, "mode": mode, "content": file.read_text(encoding="utf-8")}
-        for dest, (file, mode) in sorted(_wanted(files).items())
-        if list(there.get(dest, ())) != [hashlib.sha256(file.read_bytes()).hexdigest(), mode, 0]
+        {"dest": dest, "mode": mode, "owner": "root:root", "content": file.read_text(encoding="utf-8")}
+        for file, dest, mode in places
     ]
 
 
-def ibc_leftover_files(there: Mapping[str, list[Any]], files: str) -> list[str]:
+def ibc_differing(wanted: Iterable[Wanted], there: Mapping[str, list[str]]) -> list[Wanted]:
+    """Return the files that are missing on the host, or differ.
+
+    Args:
+        wanted: the files as they shall be.
+        there: path on the host to SHA-256, mode and owner.
+    """
+    return [file for file in wanted if list(there.get(file["dest"], ())) != _facts(file)]
+
+
+def ibc_leftover_modules(there: Iterable[str], wanted: Iterable[Wanted]) -> list[str]:
     """Return the modules on the host that the library no longer has.
 
     Args:
-        there: path on the host to its facts.
-        files: the role's folder `files`.
+        there: paths on the host.
+        wanted: the library as it shall be.
     """
-    return sorted(there.keys() - _wanted(files).keys())
+    known = {file["dest"] for file in wanted}
+    return sorted(path for path in there if path.startswith(f"{PLACE}/ibgatewaylib/") and path not in known)
 
 
-def _wanted(files: str) -> dict[str, tuple[Path, str]]:
-    """Return path on the host to the file here and its mode."""
-    modules = (file for file in Path(files, "ibgatewaylib").rglob("*.*") if file.suffix != ".pyc")
-    wanted = {f"{PLACE}/{file.relative_to(files)}": (file, "0644") for file in modules}
-    return wanted | {dest: (Path(files, name), "0755") for name, dest in COMMANDS.items()}
+def ibc_not_operators(members: Mapping[str, list[str]], group: str, operators: Iterable[str]) -> list[str]:
+    """Return the members of the operators' group who are to leave it.
+
+    Args:
+        members: group to its members.
+        group: the operators' group.
+        operators: who shall be in it.
+    """
+    return sorted(set(members.get(group, ())) - set(operators))
+
+
+def ibc_new_operators(
+    members: Mapping[str, list[str]], groups: Iterable[str], operators: Iterable[str]
+) -> list[str]:
+    """Return the operators who are not in each of the groups yet.
+
+    Args:
+        members: group to its members.
+        groups: what an operator is a member of.
+        operators: who shall be in them.
+    """
+    groups = list(groups)
+    return [user for user in operators if not all(user in members.get(group, ()) for group in groups)]
+
+
+def _facts(file: Wanted) -> list[str]:
+    return [hashlib.sha256(file["content"].encode()).hexdigest(), file["mode"], file["owner"]]
 
 
 class FilterModule:
@@ -69,6 +107,9 @@ class FilterModule:
         """Return the filters by the names used in templates."""
         return {
             "ibc_missing_releases": ibc_missing_releases,
-            "ibc_outdated_files": ibc_outdated_files,
-            "ibc_leftover_files": ibc_leftover_files,
+            "ibc_library": ibc_library,
+            "ibc_differing": ibc_differing,
+            "ibc_leftover_modules": ibc_leftover_modules,
+            "ibc_not_operators": ibc_not_operators,
+            "ibc_new_operators": ibc_new_operators,
         }

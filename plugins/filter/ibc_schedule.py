@@ -34,14 +34,40 @@ def ibc_schedule(
     return dataclasses.asdict(schedule)
 
 
+def ibc_schedules(
+    instances: list[Mapping[str, Any]],
+    reset_windows: Mapping[str, Any] | None = None,
+    jts_ini: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return the schedules of resolved instances by their names; otherwise as `ibc_schedule`.
+
+    Args:
+        instances: the instances.
+        reset_windows: what the inventory puts in place of the project's windows.
+        jts_ini: instance to (the Peer= line of) its jts.ini, where there is one.
+    """
+    return {
+        instance["name"]: ibc_schedule(instance, reset_windows, (jts_ini or {}).get(instance["name"], ""))
+        for instance in instances
+    }
+
+
 def ibc_schedule_problems(
-    instances: list[Mapping[str, Any]], reset_windows: Mapping[str, Any] | None = None
+    instances: list[Mapping[str, Any]],
+    reset_windows: Mapping[str, Any] | None = None,
+    jts_ini: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Return what is wrong with the schedules of resolved instances, one sentence each."""
+    """Return what is wrong with the schedules of resolved instances, one sentence each.
+
+    Args:
+        instances: the instances.
+        reset_windows: what the inventory puts in place of the project's windows.
+        jts_ini: instance to (the Peer= line of) its jts.ini, where there is one.
+    """
     problems = []
     for instance in instances:
         try:
-            _compile(instance, reset_windows, "")
+            _compile(instance, reset_windows, (jts_ini or {}).get(instance["name"], ""))
         except windows.BadWindowsError as refused:
             return [f"{refused}."]
         except compiler.ScheduleRefusedError as refused:
@@ -50,17 +76,24 @@ def ibc_schedule_problems(
 
 
 def ibc_schedule_warnings(
-    instances: list[Mapping[str, Any]], reset_windows: Mapping[str, Any] | None = None
+    instances: list[Mapping[str, Any]],
+    reset_windows: Mapping[str, Any] | None = None,
+    jts_ini: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Return what is worth knowing about schedules that can be kept; what is true for several, once.
+
+    Args:
+        instances: the instances.
+        reset_windows: what the inventory puts in place of the project's windows.
+        jts_ini: instance to (the Peer= line of) its jts.ini, where there is one.
 
     Raises:
         AnsibleFilterError: a schedule is refused; ask for the problems first.
     """
     found: dict[str, list[str]] = {}
-    for instance in instances:
-        for warning in ibc_schedule(instance, reset_windows)["warnings"]:
-            found.setdefault(warning, []).append(instance["name"])
+    for name, schedule in ibc_schedules(instances, reset_windows, jts_ini).items():
+        for warning in schedule["warnings"]:
+            found.setdefault(warning, []).append(name)
     return [f"{', '.join(names)}: {warning}" for warning, names in found.items()]
 
 
@@ -86,6 +119,7 @@ class FilterModule:
         """Return the filters by the names used in templates."""
         return {
             "ibc_schedule": ibc_schedule,
+            "ibc_schedules": ibc_schedules,
             "ibc_schedule_problems": ibc_schedule_problems,
             "ibc_schedule_warnings": ibc_schedule_warnings,
         }

@@ -1,9 +1,13 @@
-"""Read `ibgatewayctl status --json`: what the role starts, what it restarts, what it tells the operator."""
+"""Read `ibgatewayctl status --json`: what the role starts and restarts, what it and the playbooks tell the operator."""
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ansible.errors import AnsibleFilterError
 
 DOWN = ("inactive", "failed")
 
@@ -57,13 +61,98 @@ def ibc_report(states: States) -> list[str]:
     return [_line(state) for state in states]
 
 
+def ibc_choose(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """Return those of a host's instances that the operator named; all of them when none is named.
+
+    Args:
+        names: the host's instances.
+        wanted: what the operator named.
+
+    Raises:
+        AnsibleFilterError: the host has none of that name.
+    """
+    names, wanted = list(names), list(wanted)
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+            raise AnsibleFilterError(f"There is no instance '{name}' on this host: did you mean '{near[0]}'?")
+    return wanted or names
+
+
+def ibc_status_rows(answer: Mapping[str, Any], host: str) -> list[dict[str, str]]:
+    """Return a host's lines of the table of all hosts.
+
+    Args:
+        answer: what the task that ran `ibgatewayctl status --json` registered.
+        host: its name in the inventory.
+
+    Returns:
+        One row for each instance, or one that says why there is none: host, instance, mode, state, since,
+        status and `what` (host and instance in one word).
+    """
+    try:
+        states = json.loads(answer["stdout"])["instances"]
+    except (KeyError, ValueError, TypeError):
+        return [_no_answer(answer, host)]
+    return [
+        {
+            "what": f"{host}/{state['instance']}",
+            "host": host,
+            "instance": state["instance"],
+            "mode": state.get("mode") or "",
+            "state": state["state"],
+            "since": (state.get("since") or "")[:16].replace("T", " "),
+            "status": "; ".join(
+                filter(None, [state["status"] if state["status"] != state["state"] else "", *state["pending"]])
+            ),
+        }
+        for state in states
+    ]
+
+
+def ibc_status_table(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return the lines of the table of all hosts.
+
+    Args:
+        rows: as `ibc_status_rows` gives them.
+    """
+    columns = ("host", "instance", "mode", "state", "since", "status")
+    head = {column: column.upper() for column in columns} | {"since": "SINCE (UTC)"}
+    table = [head, *rows]
+    widths = [max(len(row[column]) for row in table) for column in columns]
+    return [
+        "  ".join(row[column].ljust(width) for column, width in zip(columns, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def _no_answer(answer: Mapping[str, Any], host: str) -> dict[str, str]:
+    if answer.get("unreachable"):
+        state, why = "unreachable", "ssh does not get there: look whether the host is up"
+    else:
+        # The command's own sentence, or Ansible's when there is no such command.
+        said = (answer.get("stderr") or answer.get("msg") or "").strip().splitlines()
+        state, why = "no answer", said[-1] if said else "ibgatewayctl said nothing: run site.yml"
+    return {
+        "what": host,
+        "host": host,
+        "instance": "",
+        "mode": "",
+        "state": state,
+        "since": "",
+        "status": why,
+    }
+
+
 def _line(state: Mapping[str, Any]) -> str:
     name = state["instance"]
     line = f"{name}: {state['state']}"
     if state["status"] != state["state"]:
         line += f", {state['status']}"
     if state["unit"]["active_state"] in DOWN:
-        line += f". It stays down until you run: ibgatewayctl start {name}"
+        # A live account's login waits for consent, which only this command gives.
+        command = "login" if state.get("login") == "consent" else "start"
+        line += f". It stays down until you run: ibgatewayctl {command} {name}"
     elif state["pending"]:
         line += (
             f". Restart pending ({', '.join(state['pending'])}): it happens at the next daily restart, "
@@ -77,4 +166,11 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names used in templates."""
-        return {"ibc_to_start": ibc_to_start, "ibc_to_restart": ibc_to_restart, "ibc_report": ibc_report}
+        return {
+            "ibc_to_start": ibc_to_start,
+            "ibc_to_restart": ibc_to_restart,
+            "ibc_report": ibc_report,
+            "ibc_choose": ibc_choose,
+            "ibc_status_rows": ibc_status_rows,
+            "ibc_status_table": ibc_status_table,
+        }

@@ -31,6 +31,10 @@ OVERRIDES = {
     "settings": "ibc_settings",
     "timezone": "ibc_timezone",
     "daily_restart": "ibc_daily_restart",
+    "weekly_login": "ibc_weekly_login",
+    "region": "ibc_region",
+    "login": "ibc_login",
+    "login_budget": "ibc_login_budget",
 }
 FULL_NAMES = {full: short for short, full in OVERRIDES.items()}
 # In the order of how likely each is meant: of equally near names the first is suggested.
@@ -39,7 +43,17 @@ KNOWN_KEYS = (*REQUIRED, *OVERRIDES, "display", *PORT_OFFSETS, *FULL_NAMES)
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 # A version becomes a directory name, so nothing that could leave the directory.
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
-CHOICES = {"mode": ("live", "paper"), "java_source": ("installer", "debian"), "restart": ("planned", "now")}
+CHOICES = {
+    "mode": ("live", "paper"),
+    "java_source": ("installer", "debian"),
+    "restart": ("planned", "now"),
+    "region": ("auto", "america", "europe", "asia"),
+    "login": ("consent", "auto"),
+}
+# Who may say when a login starts, where nothing else is said: only a live account's login needs a tap.
+LOGIN_OF_MODE = {"live": "consent", "paper": "auto"}
+# From and to, as the launcher accepts them (ibgatewaylib/instance.py).
+BUDGET = {"logins": (1, 100), "hours": (1, 168), "minutes_apart": (0, 1440)}
 SMALLEST_HEAP = 256
 
 
@@ -92,6 +106,10 @@ def _resolve_one(instance: Any, index: int, defaults: Mapping[str, Any]) -> dict
     result = {**defaults, **given}
     if "settings" in result:
         result["settings"] = _merge_settings(defaults.get("settings"), given.get("settings"), where)
+    if "login_budget" in result:
+        result["login_budget"] = _merge_budget(defaults.get("login_budget"), given.get("login_budget"), where)
+    if "login" in result and not result["login"]:
+        result["login"] = LOGIN_OF_MODE.get(result["mode"], "consent")
     _check_values(result, where)
     _fill_ports(result, where)
     return result
@@ -119,6 +137,21 @@ def _merge_settings(default: Any, own: Any, where: str) -> dict[str, Any]:
             raise AnsibleFilterError(f"{where}: 'settings' must be a mapping of IBC setting to value.")
         merged.update(source)
     return merged
+
+
+def _merge_budget(default: Any, own: Any, where: str) -> dict[str, int]:
+    merged: dict[str, Any] = {}
+    for source in (default, own):
+        if source is None:
+            continue
+        if not isinstance(source, Mapping) or set(source) - set(BUDGET):
+            raise AnsibleFilterError(
+                f"{where}: 'login_budget' must be a mapping with some of the keys {', '.join(BUDGET)}."
+            )
+        merged.update(source)
+    if missing := [key for key in BUDGET if key not in merged]:
+        raise AnsibleFilterError(f"{where}: 'login_budget' lacks {', '.join(missing)}: add it.")
+    return {key: _number(merged[key], f"login_budget.{key}", where, *BUDGET[key]) for key in BUDGET}
 
 
 def _check_values(result: dict[str, Any], where: str) -> None:

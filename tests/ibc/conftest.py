@@ -38,6 +38,10 @@ def instance() -> dict[str, Any]:
         "settings": {},
         "timezone": "America/New_York",
         "daily_restart": "17:15",
+        "weekly_login": "Sun 09:30",
+        "region": "auto",
+        "login": "consent",
+        "login_budget": {"logins": 3, "hours": 6, "minutes_apart": 5},
     }
 
 

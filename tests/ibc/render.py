@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import filter_loader
+from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar, trust_as_template
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,9 +24,13 @@ class Role:
     """
 
     def __init__(self, name: str, **variables: Any) -> None:
+        if AnsibleCollectionConfig.collection_finder is None:  # once a process, whoever comes first
+            init_plugin_loader()
         self.path = ROOT / "roles" / name
         loader = DataLoader()
         merged: dict[str, Any] = {"ansible_managed": "Ansible managed", "role_path": str(self.path)}
+        # Where lookups find the role's files and templates.
+        merged["ansible_search_path"] = [str(self.path)]
         merged |= self._file(loader, "defaults/main.yml")
         merged |= variables
         if (self.path / "vars/main.yml").is_file():

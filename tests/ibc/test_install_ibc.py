@@ -172,6 +172,6 @@ def test_the_role_sees_by_the_marker_what_is_installed(artifact: Path, tmp_path:
     releases.mkdir(parents=True)
     locks = {"3.24.1": {"sha256": sha256(artifact)}, "3.25.0": {"sha256": "1" * 64}}
     install(artifact, releases)
-    installed = look(tmp_path)["releases"]
+    installed = look(tmp_path, {"files": [], "units": [], "groups": [], "instances": []})["releases"]
     assert ibc_missing_releases(["3.24.1", "3.25.0"], locks, installed) == ["3.25.0"]
     assert ibc_missing_releases(["3.24.1"], {"3.24.1": {"sha256": "2" * 64}}, installed) == ["3.24.1"]

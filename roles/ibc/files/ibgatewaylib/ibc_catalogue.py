@@ -75,6 +75,9 @@ def _from(key: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _daily_restart(instance: Mapping[str, Any]) -> str:
+    if instance["mode"] == "paper":
+        # A paper account's token restart often ends at a login window that hangs: a timer stops and starts it.
+        return ""
     minutes = clock(instance["daily_restart"])
     return "" if minutes is None else as_12_hours(minutes)
 
@@ -157,7 +160,7 @@ CATALOGUE: tuple[Setting, ...] = (
     Setting("AutoLogoffTime", 4, Time12(), "3.14.0", "leave as it is",
             'close Gateway daily, without a restart; needs daily_restart: ""'),
     Setting("AutoRestartTime", 4, Time12(), "3.15.0", "leave as it is", "restart Gateway daily, by its token",
-            ours=_daily_restart, why="`ibc_daily_restart`, in `ibc_timezone`",
+            ours=_daily_restart, why="`ibc_daily_restart`, in `ibc_timezone`; live only",
             not_yours="set ibc_daily_restart, or daily_restart of the instance"),
     Setting("ColdRestartTime", 4, Time24(), "3.19.0", "never",
             "on Sundays, close Gateway and log in afresh; a live login needs your tap then"),

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import difflib
 import re
-import zoneinfo
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .ibc_catalogue import BY_NAME, CATALOGUE, FORMER, SECTIONS, SHORTEST_EXIT_WITH_DEVICE, Setting
-from .ibc_values import BadValueError, Time24
+from .ibc_values import BadValueError
 from .properties import escape
 
 
@@ -27,14 +26,14 @@ def effective(instance: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
 
     Args:
         instance: a complete instance; read are name, mode, api_port, command_port, ibc_version, settings
-            (IBC's names to YAML values), timezone, and daily_restart (HH:MM in that zone, or empty).
+            (IBC's names to YAML values), and daily_restart (HH:MM or empty; the schedule's compiler judges it).
 
     Returns:
         Setting to value in the catalogue's order, and the problems, one sentence each. The values are
         complete only when there is no problem.
     """
     version = _numbers(instance["ibc_version"])
-    problems = list(_times_problems(instance))
+    problems: list[str] = []
     chosen: dict[str, str] = {}
     for name, value in instance["settings"].items():
         try:
@@ -113,21 +112,6 @@ def _unknown(name: str) -> str:
     return f"IBC has no setting {name!r}: the nearest is {lower[near]} (all are in docs/ibc-settings.md)"
 
 
-def _times_problems(instance: Mapping[str, Any]) -> Iterable[str]:
-    restart, zone = instance["daily_restart"], instance["timezone"]
-    if restart != "":
-        try:
-            Time24().check(restart)
-        except BadValueError as refused:
-            yield f"daily_restart {refused}"
-    known = zoneinfo.available_timezones()
-    # A controller without a zone database cannot judge, and lets every text pass.
-    if not isinstance(zone, str) or not zone or (known and zone not in known):
-        near = difflib.get_close_matches(str(zone), known, n=1, cutoff=0.5)
-        remedy = near[0] if near else "a name such as America/New_York"
-        yield f"timezone must be the name of a time zone, not {zone!r}: write {remedy}"
-
-
 def _credentials(instance: Mapping[str, Any]) -> Iterable[str]:
     for key in ("username", "password"):
         text = instance.get(key, "")
@@ -142,11 +126,6 @@ def _conflicts(values: Mapping[str, str], instance: Mapping[str, Any]) -> Iterab
     """Name the settings that make no sense together, or not for IB Gateway."""
     if values.get("ReadOnlyLogin") == "yes":
         yield "ReadOnlyLogin is refused by IB Gateway: use ReadOnlyApi to keep API clients from trading"
-    if values.get("AutoLogoffTime") and values.get("AutoRestartTime"):
-        yield (
-            "AutoLogoffTime has no effect beside a daily restart: remove it, or switch the restart off with "
-            'daily_restart: ""'
-        )
     if values.get("ColdRestartTime") and values.get("ClosedownAt"):
         yield "ColdRestartTime and ClosedownAt exclude each other, for IBC keeps one timer: remove one"
     relogin = values.get("ReloginAfterSecondFactorAuthenticationTimeout") == "yes"
