@@ -1,4 +1,4 @@
-"""Read `ibgatewayctl status --json`: what the role starts and restarts, what it and the playbooks tell the operator."""
+"""Read `ibgatewayctl status --json`: what the role starts and restarts, what the operator is told."""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ def ibc_status_rows(answer: Mapping[str, Any], host: str) -> list[dict[str, str]
             "state": state["state"],
             "since": (state.get("since") or "")[:16].replace("T", " "),
             "status": "; ".join(
-                filter(None, [state["status"] if state["status"] != state["state"] else "", *state["pending"]])
+                filter(
+                    None, [state["status"] if state["status"] != state["state"] else "", *state["pending"]]
+                )
             ),
         }
         for state in states

@@ -48,7 +48,11 @@ def _timers(instance: Mapping[str, Any], schedule: Mapping[str, Any]) -> list[di
     how = "asks for your consent" if instance["login"] == "consent" else "logs in by itself"
     planned = (
         ("restart", "restart_check", f"look whether the daily restart of {restart} took place"),
-        ("reset", "reset_check", f"look after the reset windows ({schedule['region']}) whether the session is back"),
+        (
+            "reset",
+            "reset_check",
+            f"look after the reset windows ({schedule['region']}) whether the session is back",
+        ),
         ("login", "login", f"weekly login of {login}, which {how}"),
         ("cycle", "stop", f"daily stop and start, after {restart}"),
     )

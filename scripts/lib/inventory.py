@@ -13,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("ibgateway", "ibc")
@@ -51,7 +52,7 @@ def read(inventory: str, limit: str, vault: list[str]) -> dict[str, dict[str, An
     command = ["ansible-inventory", "--list", *vault]
     command += ["--inventory", inventory] if inventory else []
     command += ["--limit", limit] if limit else []
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         raise InventoryError("\n".join(said) or "ansible-inventory failed")
@@ -63,7 +64,8 @@ def read(inventory: str, limit: str, vault: list[str]) -> dict[str, dict[str, An
             f"the inventory{f' {inventory}' if inventory else ''} has no host in the group gateways{wanted}: "
             "copy inventories/example and name yours with -i"
         )
-    init_plugin_loader()
+    if AnsibleCollectionConfig.collection_finder is None:  # once a process
+        init_plugin_loader()
     return {host: _host(host, found["_meta"]["hostvars"].get(host, {})) for host in hosts}
 
 
@@ -72,7 +74,9 @@ def _host(host: str, given: Mapping[str, Any]) -> dict[str, Any]:
     for role in ROLES:
         variables |= DataLoader().load_from_file(str(ROOT / "roles" / role / "defaults/main.yml"))
     variables |= given | {"inventory_hostname": host}
-    templar = Templar(loader=DataLoader(), variables={key: _trusted(value) for key, value in variables.items()})
+    templar = Templar(
+        loader=DataLoader(), variables={key: _trusted(value) for key, value in variables.items()}
+    )
     try:
         instances = variables.get("ibgateway_instances", [])
         if isinstance(instances, str):
@@ -94,7 +98,9 @@ def _complete(templar: Templar, entry: Any, number: int) -> Any:
     if not isinstance(entry, Mapping):
         return entry
     hidden = {key: f"{key} {number}" for key in ("username", "password") if key in entry}
-    return templar.template(_trusted({key: value for key, value in entry.items() if key not in hidden})) | hidden
+    return (
+        templar.template(_trusted({key: value for key, value in entry.items() if key not in hidden})) | hidden
+    )
 
 
 def _trusted(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Show the coming days of each instance: restarts, reset windows and the weekly login.
 
 Read from the inventory alone; no host is asked. Where region is auto, America is assumed here; on a host,
-`ibgatewayctl schedule` knows the region from the first login on. A schedule that cannot be kept is refused with the
-reasons, as site.yml would.
+`ibgatewayctl schedule` knows the region from the first login on. A schedule that cannot be kept is refused
+with the reasons, as site.yml would.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from ansible.errors import AnsibleFilterError
+from conftest import ROOT
 from ibc_host import (
     COMMANDS,
     COMPLETION,
@@ -241,7 +241,9 @@ def test_the_report_tells_what_is_pending_and_what_stays_down() -> None:
 
 
 def test_the_table_has_a_line_for_every_instance_and_every_silent_host() -> None:
-    answer = {"stdout": json.dumps({"instances": [state("active", "ready", "ibc.ini changed") | {"mode": "live"}]})}
+    answer = {
+        "stdout": json.dumps({"instances": [state("active", "ready", "ibc.ini changed") | {"mode": "live"}]})
+    }
     rows = ibc_status_rows(answer, "vps1")
     rows += ibc_status_rows({"unreachable": True, "msg": "timed out"}, "vps2")
     rows += ibc_status_rows({"rc": 3, "stdout": "", "stderr": "ibgatewayctl: not permitted"}, "vps3")
@@ -249,7 +251,8 @@ def test_the_table_has_a_line_for_every_instance_and_every_silent_host() -> None
     assert ibc_status_table(rows) == [
         "HOST  INSTANCE  MODE  STATE        SINCE (UTC)       STATUS",
         "vps1  live      live  ready        2026-11-24 04:00  it is ready; ibc.ini changed",
-        "vps2                  unreachable                    ssh does not get there: look whether the host is up",
+        "vps2                  unreachable                    ssh does not get there: "
+        "look whether the host is up",
         "vps3                  no answer                      ibgatewayctl: not permitted",
         "vps4                  no answer                      ibgatewayctl said nothing: run site.yml",
     ]

@@ -130,7 +130,7 @@ def test_only_live_instances_keep_their_token_over_a_reboot() -> None:
 def test_the_token_is_kept_before_the_instance_stops_and_only_at_a_shutdown(units: dict[str, str]) -> None:
     text = units["ibgateway-keep-token@.service"]
     unit, service = section(text, "Unit"), section(text, "Service")
-    # Stopped in the reverse order of starting; with DefaultDependencies, before shutdown.target at the latest.
+    # Stopped in the reverse order of starting; with the default dependencies, before shutdown.target.
     assert "ibgateway@%i.service" in unit["After"][0].split()
     assert "DefaultDependencies" not in unit
     assert service["RemainAfterExit"] == ["yes"]
@@ -172,7 +172,9 @@ def allowed(unit: str, verb: str) -> bool:
     return any(re.search(pattern, unit) and re.search(f"^(?:{verbs})$", verb) for pattern, verbs in found)
 
 
-@pytest.mark.parametrize("unit", [*(unit.format("live") for unit in ACT_UNITS.values()), "ibgateway-vnc@a-1.service"])
+@pytest.mark.parametrize(
+    "unit", [*(unit.format("live") for unit in ACT_UNITS.values()), "ibgateway-vnc@a-1.service"]
+)
 def test_operators_may_start_and_stop_each_act(unit: str) -> None:
     assert allowed(unit, "start")
     assert allowed(unit, "stop")
@@ -217,7 +219,9 @@ def test_the_rule_asks_for_the_group_and_the_action_first() -> None:
 
 def test_windows_of_ones_own_reach_the_host_and_the_calendars() -> None:
     role = role_with(ibc_reset_windows=WINDOWS)
-    (file,) = [file for file in role.value("_ibc_configuration") if file["dest"].endswith("reset-windows.json")]
+    (file,) = [
+        file for file in role.value("_ibc_configuration") if file["dest"].endswith("reset-windows.json")
+    ]
     assert json.loads(file["content"]) == WINDOWS
     assert (file["owner"], file["mode"]) == ("root:root", "0644")
     assert "*-*-* 02:05:00 America/New_York" in role.value("_ibc_schedules")["live"]["reset_check"]

@@ -2,7 +2,7 @@
 
 Usage: look.py QUESTIONS
 
-The role compares the answer with what it wants, so that a run with nothing to do asks the host once and copies
+The role compares the answer with what it wants, so that a run with nothing to do asks once, and copies
 nothing. QUESTIONS is a JSON object; `look` tells its keys.
 """
 
@@ -29,9 +29,9 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
         questions: `files`, paths; `units`, names; `groups`, names; `instances`, names.
 
     Returns:
-        `releases`: IBC version to the SHA-256 of the artifact it came from; `files`: path to SHA-256, mode and
-        owner:group of the library's files and of those asked for; `timers`: the timers' paths; `enabled` and
-        `active`: those of the units that are; `members`: group to its members, for the groups that exist;
+        `releases`: IBC version to the SHA-256 of the artifact it came from; `files`: path to SHA-256, mode
+        and owner:group of the library's files and of those asked for; `timers`: the timers' paths; `enabled`
+        and `active`: those of the units that are; `members`: group to its members, for the groups that exist;
         `peers`: instance to the line of its jts.ini that names IBKR's server, where there is one.
     """
     modules = (file for file in (root / LIBRARY).rglob("*.*") if file.suffix != ".pyc")
@@ -83,7 +83,9 @@ def peers(root: Path, instances: list[str]) -> dict[str, str]:
             text = (root / "var/lib/ibgateway" / name / "settings/jts.ini").read_text(encoding="latin-1")
         except OSError:
             continue
-        found |= {name: line for line in text.splitlines() if line.lower().startswith("peer=")}
+        for line in text.splitlines():
+            if line.lower().startswith("peer="):
+                found[name] = line
     return found
 
 

@@ -76,7 +76,7 @@ def _from(key: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _daily_restart(instance: Mapping[str, Any]) -> str:
     if instance["mode"] == "paper":
-        # A paper account's token restart often ends at a login window that hangs: a timer stops and starts it.
+        # A paper account's token restart often ends at a login window that hangs: a timer does it.
         return ""
     minutes = clock(instance["daily_restart"])
     return "" if minutes is None else as_12_hours(minutes)

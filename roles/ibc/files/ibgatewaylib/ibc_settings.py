@@ -26,7 +26,8 @@ def effective(instance: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
 
     Args:
         instance: a complete instance; read are name, mode, api_port, command_port, ibc_version, settings
-            (IBC's names to YAML values), and daily_restart (HH:MM or empty; the schedule's compiler judges it).
+            (IBC's names to YAML values), and daily_restart (HH:MM or empty, judged by the schedule's
+            compiler).
 
     Returns:
         Setting to value in the catalogue's order, and the problems, one sentence each. The values are

@@ -1,0 +1,48 @@
+"""What the tests of scripts/ops share: the project's own modules on the path, and an inventory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "roles" / "ibc" / "files"), str(ROOT / "plugins" / "filter")]
+
+INVENTORY = """\
+gateways:
+  hosts:
+    vps1:
+    vps2:
+      ibc_daily_restart: "07:30"
+      ibc_region: asia
+  vars:
+    home: Europe/Zurich
+    ibgateway_version: "10.45.1"
+    ibc_version: "3.25.0"
+    ibc_timezone: "{{ home if inventory_hostname == 'vps1' else 'Asia/Hong_Kong' }}"
+    ibc_daily_restart: "23:10"
+    ibc_weekly_login: Sun 09:30 America/New_York
+    ibgateway_instances:
+      - name: live
+        mode: live
+        username: "{{ vault_user }}"
+        password: "{{ vault_password }}"
+        api_port: 4001
+      - name: paper
+        mode: paper
+        username: "{{ vault_user }}"
+        password: "{{ vault_password }}"
+        api_port: 4002
+        timezone: "{{ home }}"
+        daily_restart: "22:00"
+"""
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    """Two hosts with two instances each, whose vault stays closed."""
+    file = tmp_path / "hosts.yml"
+    file.write_text(INVENTORY)
+    return file
