@@ -244,11 +244,16 @@ class Run:
         return self.end()
 
     def end(self, seconds: float = 10.0) -> int:
-        try:
-            self.log += self.process.communicate(timeout=seconds)[0]
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            pytest.fail(f"launcher did not end; log:\n{self.process.communicate()[0]}")
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.log += self.process.communicate(timeout=0.2)[0]
+                break
+            except subprocess.TimeoutExpired:
+                self.listen()
+            if time.monotonic() > deadline:
+                self.process.kill()
+                pytest.fail(f"launcher did not end; log:\n{self.process.communicate()[0]}")
         self.listen()
         self._socket.close()
         return self.process.returncode

@@ -198,7 +198,14 @@ def test_starts_that_come_to_nothing_end_in_park(box):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"failures": "x", "end": 7, "last_login": 3}', '{"failures": true}', "\xff"]
+    "content",
+    [
+        "",
+        "[]",
+        '{"failures": "x", "end": 7, "last_login": 3, "readback": {"a": 7}}',
+        '{"failures": true}',
+        "\xff",
+    ],
 )
 def test_garbage_in_state_json_stops_nothing(box, content):
     (box.run / "state.json").write_text(content, encoding="latin-1")
@@ -247,3 +254,8 @@ def test_settings_are_read_back(box):
     text = box.event("settings_differ")["text"]
     assert "jts.ini TimeZone: wanted America/New_York, found UTC" in text
     assert run.stop() == 0
+    # The same is not told again every day.
+    run = box.start({"command": box.command_port}, *says(*lines), {"api": box.api_port})
+    run.wait_ready()
+    assert run.stop() == 0
+    assert box.types().count("settings_differ") == 1

@@ -6,9 +6,19 @@ import hashlib
 import json
 import socket
 import threading
+import time
 
 import pytest
-from ibgatewaylib import api_probe, events, fingerprint, ibc_command, statefile, tokenfile
+from ibgatewaylib import (
+    api_probe,
+    display,
+    events,
+    fingerprint,
+    ibc_command,
+    sdnotify,
+    statefile,
+    tokenfile,
+)
 from ibgatewaylib.sdnotify import Notifier
 
 
@@ -62,6 +72,24 @@ def test_notifier(tmp_path):
             systemd.recv(100)
     notifier.status("nobody listens")
     Notifier("").ready()
+
+
+def test_notifier_is_not_held_up_by_a_systemd_that_does_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(sdnotify, "PATIENCE", 0.05)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        notifier = Notifier(str(tmp_path / "notify"))
+        began = time.monotonic()
+        for number in range(20):
+            notifier.status(f"step {number}")
+        assert time.monotonic() - began < 3
+
+
+def test_display(tmp_path, monkeypatch):
+    assert display.answers("")
+    assert display.answers("elsewhere:0")
+    assert not display.answers(":59999")
+    assert not display.answers(":59999.0")
 
 
 @pytest.fixture
@@ -175,3 +203,22 @@ def test_flags_of_this_run_only(tmp_path):
 def test_fingerprint_is_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"abc" * 1000)
     assert fingerprint.of(tmp_path / "file") == hashlib.sha256(b"abc" * 1000).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("codes", "link"), [(["2104"], "up"), (["1100"], "down"), (["2110"], "down"), (["399"], ""), ([], "")]
+)
+def test_probe_tells_how_the_link_is(server, codes, link):
+    def gateway(connection) -> None:
+        connection.recv(64)
+        connection.sendall(frame(187, "20261124 03:00:00 EST"))
+        connection.recv(64)
+        connection.sendall(frame(15, 1, "DU1") + frame(9, 1, 1))
+        for code in codes:
+            connection.sendall(frame(4, 2, -1, code, "…", ""))
+
+    attempt = api_probe.ApiProbe(server(gateway), 5.0, link_seconds=0.3)
+    while not attempt.done:
+        time.sleep(0.01)
+        attempt.advance()
+    assert (attempt.ok, attempt.link) == (True, link)

@@ -47,7 +47,7 @@ def compared(box, wanted: dict[str, str], *messages: str, jts: str = JTS) -> dic
         (
             "BypassBondWarning",
             "yes",
-            "Checkbox 'Bypass Bond warning for API Orders.' is now selected",
+            "'Bypass Bond warning for API Orders.' is now selected",
             "selected",
         ),
         (

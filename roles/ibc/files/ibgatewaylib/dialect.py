@@ -177,7 +177,10 @@ IBC = Dialect(
             "setting_found:logoff_time",
             r"Auto log ?off time (?:already set to|changed from .* to|set to) (?P<value>.*)",
         ),
-        ("setting_found:box", r"Checkbox '(?P<box>.*)' is (?:now|already) (?P<value>selected|unselected)"),
+        (
+            "setting_found:box",
+            r"(?:Checkbox )?'(?P<box>.*)' is (?:now|already) (?P<value>selected|unselected)",
+        ),
         (
             "setting_refused",
             r"(?P<text>could not find .*(?:checkbox|component|field|settings|section|button).*)",

@@ -92,7 +92,7 @@ class Launcher:
         self._deferred_until: str | None = None
         self._deferred = ""
         self._readback: readback.ReadBack | None = None
-        self._compared: dict[str, dict] = {}
+        self._compared = self._previous.compared
         self._end: dict | None = None
         self._state: dict = {}
         self._state_key: tuple = ()
@@ -265,6 +265,9 @@ class Launcher:
     def _conclude(
         self, status: int, command: javacmd.JavaCommand, lived: float, settings: config.Settings
     ) -> Verdict:
+        if status and not display.answers(os.environ.get("DISPLAY", "")):
+            # Seen with Java 17: when its X server dies, it ends with 1 and says nothing.
+            self._session.display_lost = True
         settings_dir = self._instance.settings_dir
         paused = tokenfile.take_flag(settings_dir, "PAUSE", command.session_id)
         tokens = tokenfile.find(settings_dir)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import statefile
+from . import readback, statefile
 from .exitcodes import RELAUNCH
 
 
@@ -15,10 +15,11 @@ class Previous:
         failures: starts in a row, up to and with it, that did not get ready and are followed by another.
         reason: why it ended (a word of `reasons.REASONS`), empty unless this start is its continuation.
         sentence: the same for people.
+        compared: what `readback` found last, so that the same is not told every day.
         last_login: when the credentials last led to a complete login (RFC 3339), or None.
     """
 
-    __slots__ = ("failures", "last_login", "reason", "sentence")
+    __slots__ = ("compared", "failures", "last_login", "reason", "sentence")
 
     def __init__(self, state: dict | None) -> None:
         state = state or {}
@@ -27,6 +28,11 @@ class Previous:
         failures = state.get("failures")
         self.failures = failures if isinstance(failures, int) and 0 <= failures < 1000 else 0
         self.last_login = state["last_login"] if isinstance(state.get("last_login"), str) else None
+        try:
+            self.compared = state["readback"]
+            readback.differences(self.compared)
+        except (KeyError, TypeError, AttributeError):
+            self.compared = {}
         self.reason = self.sentence = ""
         if end.get("code") == RELAUNCH:
             self.reason, self.sentence = str(end.get("reason", "")), str(state.get("status", ""))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 
+PATIENCE = 1.0
+"""Seconds a message may take."""
+
 
 class Notifier:
     """Sends to `$NOTIFY_SOCKET`; without one (started by hand, in tests) it does nothing."""
@@ -34,6 +37,8 @@ class Notifier:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
+            # A systemd that does not read must not hold up the end of a login.
+            notify.settimeout(PATIENCE)
             try:
                 notify.connect(self._address)
                 notify.send(message.encode())
