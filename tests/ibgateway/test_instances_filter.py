@@ -60,6 +60,61 @@ def test_keys_of_other_roles_are_kept_without_a_default() -> None:
     assert resolve_one(daily_restart="17:15")["daily_restart"] == "17:15"
 
 
+@pytest.mark.parametrize(
+    ("mode", "default", "own", "expected"),
+    [
+        ("live", "", None, "consent"),
+        ("paper", "", None, "auto"),
+        ("live", "auto", None, "auto"),
+        ("live", "auto", "consent", "consent"),
+        ("paper", "consent", "", "auto"),
+    ],
+)
+def test_who_decides_about_a_login_follows_from_the_mode_unless_said(
+    mode: str, default: str, own: str | None, expected: str
+) -> None:
+    assert resolve_one(DEFAULTS | {"login": default}, mode=mode, login=own)["login"] == expected
+
+
+BUDGET = {"logins": 3, "hours": 6, "minutes_apart": 5}
+
+
+def test_the_login_budget_is_merged_over_the_default() -> None:
+    own = resolve_one(DEFAULTS | {"login_budget": BUDGET}, login_budget={"logins": "4"})
+    assert own["login_budget"] == BUDGET | {"logins": 4}
+    assert resolve_one(DEFAULTS | {"login_budget": BUDGET})["login_budget"] == BUDGET
+
+
+@pytest.mark.parametrize(
+    ("budget", "sentence"),
+    [
+        (5, "'login_budget' must be a mapping with some of the keys logins, hours, minutes_apart"),
+        ({"logins": 3, "days": 1}, "some of the keys"),
+        ({"logins": 0}, "'login_budget.logins' must be a whole number from 1 to 100, not '0'"),
+        ({"hours": 169}, "'login_budget.hours' must be a whole number from 1 to 168"),
+        ({"minutes_apart": True}, "'login_budget.minutes_apart' must be a whole number from 0 to 1440"),
+    ],
+)
+def test_a_bad_login_budget_is_refused(budget: Any, sentence: str) -> None:
+    assert sentence in refusal([instance(login_budget=budget)], DEFAULTS | {"login_budget": BUDGET})
+    # A default that leaves a key out has nothing to fall back on.
+    assert "'login_budget' lacks minutes_apart" in refusal(
+        [instance()], DEFAULTS | {"login_budget": {"logins": 3, "hours": 6}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("login", "ask", "'login' must be consent or auto, not 'ask'"),
+        ("region", "us", "'region' must be auto or america or europe or asia, not 'us'"),
+        ("weekly_logn", "Sun 09:30", "unknown key 'weekly_logn': did you mean 'weekly_login'?"),
+    ],
+)
+def test_a_wrong_appointment_key_is_refused(key: str, value: str, sentence: str) -> None:
+    assert sentence in refusal([instance(**{key: value})])
+
+
 def test_settings_are_merged_over_the_default() -> None:
     defaults = DEFAULTS | {"settings": {"ReadOnlyApi": True, "FIX": False}}
     assert resolve_one(defaults, settings={"ReadOnlyApi": False})["settings"] == {

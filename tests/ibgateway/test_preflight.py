@@ -43,6 +43,7 @@ def test_a_good_host_is_accepted() -> None:
             "2 instance(s) with heaps of 768 + 768 MiB need 2436 MiB",
         ),
         ({"ibgateway_allowed_users": ["ghost"]}, '"ghost" in ibgateway_allowed_users does not exist'),
+        ({"ibc_operators": ["ghost"]}, '"ghost" in ibc_operators does not exist on this host'),
         ({"ibgateway_forward_keys": ["command=x ssh-ed25519 AAAA"]}, "is no public key"),
         ({"ibgateway_forward_keys": ["ssh-ed25519 AAAA a\nssh-ed25519 BBBB b"]}, "is no public key"),
         ({"ibgateway_artifacts": {"10.45.1": OTHER}}, "/no/such/file.sh of IB Gateway 10.45.1 is not on the"),

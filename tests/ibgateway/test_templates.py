@@ -45,6 +45,13 @@ def test_firewall_lets_only_the_named_accounts_in() -> None:
     assert allowed(render("firewall.nft.j2"), "api_ports") == {0, 994, 995}
 
 
+def test_firewall_lets_operators_see_the_displays_and_nothing_more() -> None:
+    text = render("firewall.nft.j2", ibc_operators=["trader"])
+    assert allowed(text, "vnc_ports") == {0, 995, 1001}
+    assert allowed(text, "api_ports") == {0, 994, 995}
+    assert allowed(text, "command_ports") == {0, 994, 995}
+
+
 def test_firewall_knows_accounts_made_in_this_run() -> None:
     made = {"results": [{"name": "ibgateway", "uid": 7}, {"name": "ibgateway-watch", "uid": 8}]}
     text = render("firewall.nft.j2", host={"uids": {}}, _ibgateway_accounts_made=made)

@@ -1,0 +1,91 @@
+"""The schedule is refused on the controller, in the compiler's own sentences, before the host is asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT
+from render import Role
+
+LIVE = {"name": "live", "mode": "live", "username": "canary-a", "password": "canary", "api_port": 4001}
+PREFLIGHT = yaml.safe_load((ROOT / "roles/ibc/tasks/preflight.yml").read_text())
+
+
+def role(*instances: dict[str, Any], **variables: Any) -> Role:
+    given = {
+        "ibc_version": "3.25.0",
+        "ibgateway_instances": list(instances) or [LIVE],
+        "ibgateway_version": "10.45.1",
+        "ibgateway_java_source": "installer",
+        "ibgateway_heap": 768,
+        "ibgateway_restart": "planned",
+    }
+    return Role("ibc", **given, **variables)
+
+
+def problems(checked: Role, task: str) -> list[str]:
+    """What a task of the preflight would refuse."""
+    (found,) = [entry for entry in PREFLIGHT if entry["name"] == task]
+    expression = found["vars"]["_ibc_problems"].strip().removeprefix("{{").removesuffix("}}")
+    return checked.value(expression)
+
+
+def test_the_schedule_is_checked_before_the_host_is_looked_at() -> None:
+    names = [task["name"] for task in PREFLIGHT]
+    assert names.index("Check the schedules") < names.index("Look at the host")
+    assert names.index("Look at the host") < names.index("Warn about the schedules")
+
+
+def test_good_times_are_let_through() -> None:
+    assert problems(role(), "Check the schedules") == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"ibc_daily_restart": "23:50"}, "daily_restart 23:50 America/New_York meets the reset window"),
+        ({"ibc_daily_restart": "25:61"}, "daily_restart must be a time as HH:mm, not '25:61'"),
+        ({"ibc_daily_restart": 1035}, 'write "17:15" in quotes'),
+        ({"ibc_weekly_login": "Sun 02:30 America/New_York"}, "weekly_login Sun 02:30"),
+        ({"ibc_weekly_login": "Sat 12:00"}, "weekly_login Sat 12:00"),
+        ({"ibc_timezone": "ET"}, "write America/New_York"),
+        ({"ibc_timezone": "Mars/Olympus"}, "timezone must be the full name of a time zone"),
+        ({"ibc_settings": {"AutoLogoffTime": "11:45 PM"}}, "AutoLogoffTime"),
+        ({"ibc_settings": {"ColdRestartTime": "07:05"}}, "ColdRestartTime"),
+        ({"ibc_reset_windows": {"checked_on": "2026-01-01"}}, "ibc_reset_windows lacks daily, weekend"),
+    ],
+)
+def test_bad_times_are_refused_in_one_sentence(variables: dict[str, Any], sentence: str) -> None:
+    (only,) = problems(role(**variables), "Check the schedules")
+    assert sentence in only
+    assert only.endswith(".")
+    assert "canary" not in only
+
+
+def test_a_region_found_on_the_host_can_refuse_what_america_allows() -> None:
+    answer = {"stdout": json.dumps({"peers": {"live": "Peer=hdc1.ibllc.com:4000"}})}
+    checked = role(ibc_daily_restart="17:15", _ibc_look=answer)
+    assert problems(checked, "Check the schedules") == []
+    (only,) = problems(checked, "Check the schedules against the regions found on the host")
+    assert "meets the reset window" in only
+
+
+def test_old_windows_are_a_warning() -> None:
+    windows = {
+        "checked_on": "2020-01-01",
+        "daily": {
+            name: [{"zone": "America/New_York", "from": "00:15", "to": "01:45"}]
+            for name in ("america", "europe", "asia")
+        },
+        "weekend": {
+            "closed": {"zone": "America/New_York", "from": "Fri 23:00", "to": "Sat 03:00"},
+            "quiet": {"zone": "America/New_York", "from": "Fri 22:45", "to": "Sun 02:00"},
+        },
+    }
+    (warn,) = [task for task in PREFLIGHT if task["name"] == "Warn about the schedules"]
+    expression = warn["vars"]["_ibc_warnings"].strip().removeprefix("{{").removesuffix("}}")
+    (told,) = role(ibc_reset_windows=windows, ibc_region="america").value(expression)
+    assert told.startswith("live: The reset windows were compared with")
