@@ -171,6 +171,33 @@ def test_garbage_is_closed(budget, file, garbage):
     assert (file.parent / "login-budget.json.broken").read_bytes() == garbage
 
 
+def test_a_reset_that_cannot_be_written_leaves_it_closed(budget, file, monkeypatch):
+    """Found by test_storms: a full disk while a damaged budget was being reset."""
+    file.write_bytes(b"{")
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        with pytest.raises(BudgetClosed, match="cannot be written"):
+            budget.reset(FakeClock()())
+    assert budget.check(FakeClock()()).problem
+
+
+def test_a_reset_killed_at_any_step_is_closed_or_done(budget, file, monkeypatch):
+    for step in range(40):
+        file.write_bytes(b"{")
+        with monkeypatch.context() as patch:
+            killed_at(patch, step)
+            try:
+                budget.reset(FakeClock()())
+            except Killed:
+                pass
+            else:
+                break
+        assert file.exists()
+        found = budget.check(FakeClock()())
+        assert found.problem or found.left == 3
+    assert step > 4
+
+
 def test_truncated_anywhere_is_closed(budget, file):
     clock = used(budget, FakeClock())
     whole = file.read_bytes()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FILE = "login-budget.json"
 _KEEP_SECONDS = 7 * 86400.0
 _KEEP = 1000
+_WORTH_WRITING = 60.0
 
 
 class Rules:
@@ -131,25 +132,33 @@ class Budget:
             try:
                 self._read(now)
             except BudgetClosed:
+                # A second name, not a move: a file that is missing would allow logins if the rest fails.
+                broken = self._path.with_name(FILE + ".broken")
                 with contextlib.suppress(OSError):
-                    self._path.replace(self._path.with_name(FILE + ".broken"))
+                    broken.unlink(missing_ok=True)
+                    broken.hardlink_to(self._path)
             self._write([], now)
 
     # --- the file -----------------------------------------------------------------------------------------
 
     def _update(self, now: Moment, *, add: bool = False, correct: bool = False) -> None:
         with self._locked():
-            entries = [entry for entry in self._read(now) if entry[0] < _KEEP_SECONDS][-_KEEP:]
+            passed, entries = self._load(now)
+            entries = [entry for entry in entries if entry[0] < _KEEP_SECONDS][-_KEEP:]
             if correct:
                 del entries[-1:]
             if add or correct:
                 entries.append((0.0, timestamp(now.wall)))
-            elif not entries:
+            elif not entries or passed < _WORTH_WRITING:
                 return
             self._write(entries, now)
 
     def _read(self, now: Moment) -> list[tuple[float, str]]:
         """(age in seconds, time as people read it) of each submission, oldest first."""
+        return self._load(now)[1]
+
+    def _load(self, now: Moment) -> tuple[float, list[tuple[float, str]]]:
+        """How many seconds are certain to have passed since the file was written; and the submissions."""
         try:
             data = durable.small(self._path)
         except OSError as error:
@@ -157,7 +166,7 @@ class Budget:
         except ValueError as error:
             raise self._closed(f"is damaged ({error})") from None
         if data is None:
-            return []
+            return 0.0, []
         try:
             content = json.loads(data)
             uptime = _seconds(content["uptime"])
@@ -166,7 +175,7 @@ class Budget:
             entries = [(_seconds(item["age"]) + passed, str(item["at"])) for item in content["submissions"]]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise self._closed("is damaged") from None
-        return entries
+        return passed, entries
 
     def _write(self, entries: list[tuple[float, str]], now: Moment) -> None:
         content = {
