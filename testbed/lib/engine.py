@@ -117,10 +117,6 @@ def _spawn(log: Path) -> None:
     daemon = root.program("dockerd")
     if daemon is None:
         raise UserError("dockerd is not on this machine though docker.io is installed: reinstall docker.io.")
-    if _our_pid() is not None:
-        raise UserError(
-            f"the engine that runs as process {_our_pid()} does not answer: testbed/engine down, then up."
-        )
     # A killed engine leaves its pid file, and dockerd refuses to start on one.
     start = f"rm -f /var/run/docker.pid {PIDFILE}; exec {daemon} --pidfile {PIDFILE}"
     if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
