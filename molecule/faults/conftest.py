@@ -11,7 +11,7 @@ from harness.site import Run, run_site
 
 @pytest.fixture(scope="session")
 def site() -> Callable[..., Run]:
-    """`site.yml` on this scenario's host; takes ansible-playbook's arguments and extra variables."""
+    """`site.yml` (or `playbook=`) on this scenario's host; takes arguments and extra variables."""
     return partial(run_site, Path(__file__).parent / "inventory")
 
 

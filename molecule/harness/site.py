@@ -29,11 +29,12 @@ class Run:
     changed: int
 
 
-def run_site(inventory: Path, *arguments: str, **variables: Any) -> Run:
-    """Run `site.yml` and return what it did.
+def run_site(inventory: Path, *arguments: str, playbook: str = "site.yml", **variables: Any) -> Run:
+    """Run a playbook and return what it did.
 
     Args:
         inventory: the inventory's folder.
+        playbook: its path from the project's root.
         *arguments: further arguments of ansible-playbook, such as `--tags=ibc`.
         **variables: extra variables.
     """
@@ -44,7 +45,7 @@ def run_site(inventory: Path, *arguments: str, **variables: Any) -> Run:
     command = [
         Path(sys.executable).parent / "ansible-playbook",
         f"--inventory={inventory}",
-        "site.yml",
+        playbook,
         *arguments,
     ]
     result = subprocess.run(

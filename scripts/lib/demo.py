@@ -58,8 +58,8 @@ def _ensure_host() -> None:
         say(f"==> Host {NAME} is up (ssh port {PORT})")
         return
     host.create(NAME, RELEASE, PORT)
-    # IBKR's simulated push shall wait for the tap from the first login on. That can be said only once the playbook
-    # has made the instance, and it starts it a few seconds later: so somebody on the host waits for that moment.
+    # IBKR's simulated push shall wait for the tap from the first login on. That can be said only once the
+    # playbook has made the instance, a few seconds before it starts it: somebody on the host waits for that.
     docker.run("exec", "--detach", host.container(NAME), "sh", "-c", PUSH_WAITS)
 
 

@@ -21,4 +21,7 @@ def main(port: int) -> None:
     ib.disconnect()
 
 
-main(int(sys.argv[1]))
+try:
+    main(int(sys.argv[1]))
+except (OSError, TimeoutError) as error:
+    sys.exit(f"the API did not answer: {error}")

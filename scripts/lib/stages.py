@@ -13,6 +13,8 @@ from testbed.lib.paths import CACHE, LOGS, ROOT
 from testbed.lib.progress import UserError, run_step, say
 
 REPORTS = CACHE / "results"
+# Most unit tests wait for a process most of their time, so more of them than cores run at once.
+AT_ONCE = ("-n", "4")
 STAGES = ("lint", "unit", "molecule")
 GENERATED = {".git", ".cache", ".ansible", "__pycache__"}
 
@@ -108,7 +110,17 @@ def unit() -> list[Result]:
         One row.
     """
     report = _report("unit")
-    command = [sys.executable, "-m", "pytest", "tests", "-q", "-m", "not jdk", f"--junitxml={report}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests",
+        "-q",
+        "-m",
+        "not jdk",
+        f"--junitxml={report}",
+        *AT_ONCE,
+    ]
     begin = time.monotonic()
     code = run_step("Unit tests", command, LOGS / "unit.log", env=_environment(), cwd=ROOT, show=True)
     return [results.read_junit(report, "unit", time.monotonic() - begin, code)]

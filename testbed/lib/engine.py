@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def up() -> None:
         UserError: it cannot be installed or does not start.
     """
     with only_one("engine"):
-        if docker.find():
+        if docker.find() or (_ask_for_sudo() and docker.find()):
             say(f"==> Docker engine answers ({_version()})")
             return
         if root.program("dockerd") is None:
@@ -45,6 +46,10 @@ def up() -> None:
             must("Start the Docker engine (systemd)", root.as_root(["systemctl", "start", "docker"]), log)
             _record("systemd")
         else:
+            if _our_pid() is not None:
+                raise UserError(
+                    f"the engine in process {_our_pid()} does not answer: testbed/engine down, then up."
+                )
             _record("process")
             _spawn(log)
         with timed("Wait until the engine answers"):
@@ -82,6 +87,13 @@ def status() -> bool:
     return True
 
 
+def _ask_for_sudo() -> bool:
+    """Let sudo ask for the password while there is a terminal: an engine may answer only to root."""
+    if os.geteuid() == 0 or shutil.which("sudo") is None or not sys.stdin.isatty():
+        return False
+    return subprocess.run(["sudo", "-v"], check=False).returncode == 0
+
+
 def _version() -> str:
     return docker.run("info", "--format", "{{.ServerVersion}}, cgroup v{{.CgroupVersion}}").stdout.strip()
 
@@ -114,9 +126,6 @@ def _spawn(log: Path) -> None:
         say("==> Start the Docker engine")
     command = root.as_root(["unshare", "-m", "--propagation", "private", "sh", "-c", start])
     log.parent.mkdir(parents=True, exist_ok=True)
-    if command[0] == "sudo":
-        # Ask for the password while there is a terminal to ask on.
-        subprocess.run(["sudo", "-v"], check=False)
     path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
     with log.open("ab") as sink:
         subprocess.Popen(
@@ -141,13 +150,19 @@ def _wait(log: Path) -> None:
         time.sleep(0.3)
 
 
-def _kill() -> None:
-    """Ask our dockerd to end, by the process id that it wrote, and wait until it is gone."""
+def _our_pid() -> int | None:
+    """Give the process id of the dockerd that we started, if it runs."""
     try:
         pid = int(PIDFILE.read_text())
-    except (FileNotFoundError, ValueError):
-        return
-    if Path(f"/proc/{pid}/comm").exists() and Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd":
+        return pid if Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd" else None
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return None
+
+
+def _kill() -> None:
+    """Ask our dockerd to end, by the process id that it wrote, and wait until it is gone."""
+    pid = _our_pid()
+    if pid is not None:
         subprocess.run(root.as_root(["kill", f"-{signal.SIGTERM.value}", str(pid)]), check=False)
         until = time.monotonic() + 30
         while Path(f"/proc/{pid}").exists() and time.monotonic() < until:

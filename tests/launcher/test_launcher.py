@@ -303,6 +303,17 @@ def test_unknown_dialog_is_reported_with_its_text_and_ended(box):
     assert box.event("parked")["reason"] == "unknown_dialog"
 
 
+def test_user_name_never_reaches_the_journal_or_the_events(box):
+    (box.credentials / "username").write_text("canaryuser")
+    title = "detected dialog entitled: canaryuser Login Messages; event=Opened"
+    limits = {"unknown_notice": 0.1, "unknown_dialog": 0.5}
+    run = box.start(*says(*SUCCESS[:9], title), limits=limits)
+    assert run.end() == 77
+    assert box.event("unknown_dialog")["title"] == "*** Login Messages"
+    assert "entitled: *** Login Messages" in run.log
+    assert "canaryuser" not in run.log + str(run.notified) + (box.run / "state.json").read_text()
+
+
 def test_java_that_refuses_to_start(box):
     run = box.start({"raw": "Unrecognized VM option 'UseNothing'"}, {"exit": 1})
     assert run.end() == 78

@@ -107,3 +107,20 @@ def test_what_was_installed_is_remembered_with_what_it_pulled_in(cache, monkeypa
     monkeypatch.setattr(root.shutil, "which", lambda _: "/usr/bin/apt-get")
     root.install("docker.io")
     assert root.installed_by_us() == ["docker.io", "runc"]
+
+
+def test_a_second_engine_is_never_started_beside_ours(cache, monkeypatch, tmp_path):
+    answers(monkeypatch, None)
+    monkeypatch.setattr(root, "program", lambda _: "/usr/sbin/dockerd")
+    monkeypatch.setattr(engine, "SYSTEMD", tmp_path / "none")
+    monkeypatch.setattr(engine, "_our_pid", lambda: 4711)
+    with pytest.raises(UserError, match=r"process 4711 does not answer: testbed/engine down, then up"):
+        engine.up()
+
+
+def test_a_process_id_left_behind_is_no_engine(monkeypatch, tmp_path):
+    monkeypatch.setattr(engine, "PIDFILE", tmp_path / "pid")
+    assert engine._our_pid() is None
+    for left in ("", "no number", str(os.getpid())):
+        (tmp_path / "pid").write_text(left)
+        assert engine._our_pid() is None

@@ -23,6 +23,9 @@ PROPERTIES = {
     "UMask": "0077",
 }
 
+# What each instance's credentials begin with, and nothing else on the host contains.
+CANARIES = {"password": "Canary-4b1d", "username": "canary-3c5e"}
+
 # Tenths of what `systemd-analyze security` calls exposure: 100 is unprotected, 20 and less is "OK".
 HIGHEST_EXPOSURE = {
     "ibgateway@live.service": 30,
@@ -93,33 +96,33 @@ def readable_for(host: Host, user: str, files: Iterable[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def secrets_found(host: Host, instances: dict[str, Instance]) -> dict:
-    # The first word of each password is a canary that occurs nowhere else.
-    canaries = [instance.given["password"].split()[0] for instance in instances.values()]
-    return run_probe(host, "canaries", *(word.encode().hex() for word in canaries))
+def found(host: Host, instances: dict[str, Instance]) -> dict[str, dict]:
+    """Where passwords and user names were found on the host: files, arguments, environments, journal."""
+    for secret, canary in CANARIES.items():
+        assert all(instance.given[secret].startswith(canary) for instance in instances.values())
+    places = run_probe(host, "canaries", *(canary.encode().hex() for canary in CANARIES.values()))
+    return dict(zip(CANARIES, places, strict=True))
 
 
-def test_passwords_are_in_no_file_but_those_of_the_running_service(secrets_found: dict):
+def test_passwords_are_in_no_file_but_those_of_the_running_service(found: dict[str, dict]):
     # What systemd hands to the service may be seen by root here; where it cannot be, so much the better.
     handed = {f"/run/credentials/ibgateway@{name}.service/password" for name in ("live", "paper")}
     running = {f"/run/ibgateway/{name}/config.ini" for name in ("live", "paper")}
-    assert secrets_found["files"].keys() - handed == running
+    assert set(found["password"]["files"]) - handed == running
 
 
 @pytest.mark.parametrize("user", ["ops", "nobody", "ibgateway-watch"])
-def test_passwords_are_readable_for_nobody_else(host: Host, secrets_found: dict, user: str):
-    assert readable_for(host, user, secrets_found["files"]) == []
+@pytest.mark.parametrize("secret", ["password", "username"])
+def test_credentials_are_readable_for_nobody_else(host: Host, found: dict[str, dict], secret: str, user: str):
+    assert readable_for(host, user, found[secret]["files"]) == []
 
 
-@pytest.mark.parametrize("place", ["arguments", "environments", "journal"])
-def test_passwords_are_in_no_place_others_look_at(secrets_found: dict, place: str):
-    assert not secrets_found[place]
+@pytest.mark.parametrize("secret", ["password", "username"])
+def test_credentials_are_not_on_show(found: dict[str, dict], secret: str):
+    assert (found[secret]["arguments"], found[secret]["environments"]) == ([], [])
+    assert [path for path in found[secret]["files"] if path.startswith("/etc")] == []
 
 
-def test_user_names_are_for_the_service_only(host: Host, instances: dict[str, Instance]):
-    names = [instance.given["username"].encode().hex() for instance in instances.values()]
-    found = run_probe(host, "canaries", *names)
-    assert [path for path in found["files"] if path.startswith("/etc")] == []
-    assert readable_for(host, "nobody", found["files"]) == []
-    # In the journal they are: IBC logs the title of Gateway's settings window, which names the user.
-    assert (found["arguments"], found["environments"]) == ([], [])
+def test_passwords_are_not_in_the_journal(found: dict[str, dict]):
+    # User names are: IBC logs the title of Gateway's settings window, which begins with the name.
+    assert found["password"]["journal"] == 0

@@ -103,7 +103,7 @@ def differing(wanted: list[dict[str, str]]) -> list[str]:
     """Return the paths that are not on the host as wanted, so that the role asks for those alone.
 
     Args:
-        wanted: per entry `path`, `owner`, `group`, `mode` ("0755"), and for a file the `sha256` of its content;
+        wanted: per entry `path`, `owner`, `group`, `mode` ("0755"), and for a file its content's `sha256`;
             an entry without is a directory.
     """
     return [entry["path"] for entry in wanted if _present(Path(entry["path"])) != _comparable(entry)]
@@ -114,7 +114,7 @@ def _comparable(entry: dict[str, str]) -> tuple[str, ...]:
 
 
 def _present(path: Path) -> tuple[str, ...]:
-    """Return owner, group, mode and content of what is at `path`; empty when it is neither file nor directory."""
+    """Return owner, group, mode and content of `path`; empty when it is neither file nor directory."""
     try:
         state = path.lstat()
         owner, group = pwd.getpwuid(state.st_uid).pw_name, grp.getgrgid(state.st_gid).gr_name

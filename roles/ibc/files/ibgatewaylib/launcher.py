@@ -72,7 +72,9 @@ class Launcher:
         self._limits = limits
         self._signals = signals
         self._notify = Notifier()
-        self._events = EventLog(instance.state_dir / "events.jsonl", instance.name, lambda text: say(text, 3))
+        self._events = EventLog(
+            instance.state_dir / "events.jsonl", instance.name, lambda text: self._say(text, 3)
+        )
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals, selectors.EVENT_READ)
         self._parser = Parser(IBC)
@@ -82,7 +84,7 @@ class Launcher:
         self._next_probe = 0.0
         self._next_retry = 0.0
         self._api_problem = ""
-        self._secret = b""
+        self._hidden: list[str] = []
         self._stop_asked = False
         self._ending: list[tuple[float, signal.Signals]] = []
         self._gate = gate.Gate(instance)
@@ -114,7 +116,7 @@ class Launcher:
         finally:
             config.remove(self._instance)
         stopped = verdict.code == exitcodes.STOPPED
-        say(
+        self._say(
             verdict.sentence if stopped else f"{verdict.sentence}: {exitcodes.MEANINGS[verdict.code]}",
             6 if stopped else 4,
         )
@@ -149,8 +151,10 @@ class Launcher:
             if decision.kind != gate.GO:
                 return self._park(decision)
         self._readback = readback.ReadBack(settings.values, instance)
-        if len(secrets.password) >= _SHORTEST_SECRET:
-            self._secret = secrets.password.encode()
+        # Gateway puts the user name into window titles, which IBC logs. Shorter words would blot out the log.
+        self._hidden = [
+            word for word in (secrets.password, secrets.username) if len(word) >= _SHORTEST_SECRET
+        ]
         detail = {
             "mode": instance.mode,
             "gateway_version": instance.gateway_version,
@@ -158,8 +162,8 @@ class Launcher:
             "resumes": command.resumes,
         }
         self._emit("starting", detail)
-        say(f"Gateway {instance.gateway_version}, IBC {instance.ibc_version}, {instance.mode}")
-        say(f"command: {' '.join(command.argv)}")
+        self._say(f"Gateway {instance.gateway_version}, IBC {instance.ibc_version}, {instance.mode}")
+        self._say(f"command: {' '.join(command.argv)}")
         began = time.monotonic()
         self._session = Session(
             self._limits,
@@ -194,7 +198,7 @@ class Launcher:
         ports.require_free(self._instance)
         tokens = tokenfile.find(self._instance.settings_dir)
         if len(tokens) > 1:
-            say(f"{len(tokens)} saved sessions found, none can be trusted: a login follows", 4)
+            self._say(f"{len(tokens)} saved sessions found, none can be trusted: a login follows", 4)
             self._set_aside(tokens)
         return javacmd.build(self._instance, config.path(self._instance), tokens)
 
@@ -282,7 +286,7 @@ class Launcher:
             and not settings.closedown
             and (self._previous.reason != "session_taken" or lived > self._limits.polite_again),
         )
-        say(f"Java ended with {status} after {lived:.1f} s")
+        self._say(f"Java ended with {status} after {lived:.1f} s")
         verdict, events = decide(end, self._session)
         for kind, detail in events:
             self._emit(kind, detail)
@@ -293,7 +297,7 @@ class Launcher:
 
     def _set_aside(self, tokens: list[Path]) -> None:
         for problem in tokenfile.set_aside(tokens):
-            say(problem, 3)
+            self._say(problem, 3)
 
     # --- while Java runs ----------------------------------------------------------------------------------
 
@@ -335,11 +339,10 @@ class Launcher:
     def _read(self, lines: list[bytes]) -> None:
         if not lines:
             return
-        if self._secret:
-            lines = [line.replace(self._secret, b"***") for line in lines]
-        _write(b"\n".join(lines) + b"\n")
-        for line in lines:
-            for signal_ in self._parser.feed(line.decode("utf-8", "replace")):
+        texts = [line.decode("utf-8", "replace") for line in lines]
+        _write(self._mask("\n".join(texts) + "\n").encode("utf-8", "replace"))
+        for text in texts:
+            for signal_ in self._parser.feed(text):
                 if signal_.name == "setting_found":
                     self._readback.found(**signal_.detail)
                 self._session.see(signal_, time.monotonic())
@@ -364,10 +367,10 @@ class Launcher:
         if not self._session.command_port:
             return 0.0  # IBC could not open it; whoever answers there is not ours
         try:
-            say(f"STOP sent: {send(self._instance.command_port, 'STOP', self._limits.stop_reply)}")
+            self._say(f"STOP sent: {send(self._instance.command_port, 'STOP', self._limits.stop_reply)}")
         except CommandFailed as failed:
             # IBC is not listening (yet, or any more): there is nothing to log out from in an orderly way.
-            say(f"STOP not taken ({failed}), ending Java by signal", 4)
+            self._say(f"STOP not taken ({failed}), ending Java by signal", 4)
             return 0.0
         return self._limits.stop
 
@@ -382,14 +385,16 @@ class Launcher:
         if self._gate.in_window():
             return 0.0
         try:
-            say(f"RESTART sent: {send(self._instance.command_port, 'RESTART', self._limits.stop_reply)}")
+            self._say(
+                f"RESTART sent: {send(self._instance.command_port, 'RESTART', self._limits.stop_reply)}"
+            )
         except CommandFailed as failed:
-            say(f"RESTART not taken ({failed})", 4)
+            self._say(f"RESTART not taken ({failed})", 4)
             return 0.0
         return self._limits.restart
 
     def _give_up(self, now: float) -> None:
-        say(f"{self._session.verdict.sentence}; ending this run", 4)
+        self._say(f"{self._session.verdict.sentence}; ending this run", 4)
         # Where IBC is about to end by itself, let it: it leaves its flags and logs why.
         patience = self._limits.own_end if self._session.ends_itself() else 0.0
         if self._session.at_once:
@@ -409,7 +414,7 @@ class Launcher:
     def _end_java(self, now: float) -> None:
         while self._ending and now >= self._ending[0][0]:
             _, number = self._ending.pop(0)
-            say(f"sending {number.name} to Java", 4)
+            self._say(f"sending {number.name} to Java", 4)
             self._java.signal(number)
             if not self._ending:
                 self._ending = [(now + self._limits.term, signal.SIGKILL)]
@@ -474,9 +479,20 @@ class Launcher:
 
     # --- telling ------------------------------------------------------------------------------------------
 
+    def _say(self, sentence: str, level: int = 6) -> None:
+        say(self._mask(sentence), level)
+
+    def _mask(self, text: str) -> str:
+        for word in self._hidden:
+            text = text.replace(word, "***")
+        return text
+
     def _emit(self, kind: str, detail: dict) -> None:
-        event = self._events.emit(kind, detail)
-        say(f"event {kind} {json.dumps(event['detail'], ensure_ascii=False)}")
+        masked = {
+            key: self._mask(value) if isinstance(value, str) else value for key, value in detail.items()
+        }
+        event = self._events.emit(kind, masked)
+        self._say(f"event {kind} {json.dumps(event['detail'], ensure_ascii=False)}")
 
     def _update(self) -> None:
         session = self._session
@@ -485,6 +501,7 @@ class Launcher:
         self._show(session.state, session.sentence(time.monotonic()))
 
     def _show(self, state: str, sentence: str) -> None:
+        sentence = self._mask(sentence)
         logins = self._session.logins if self._session else 0
         key = (state, sentence, logins, self._events.last, self._end is None, self._last_login)
         if key == self._state_key:
@@ -520,7 +537,7 @@ class Launcher:
         try:
             statefile.write(self._instance.run_dir / "state.json", self._state)
         except OSError as error:
-            say(f"state.json cannot be written: {error.strerror}", 3)
+            self._say(f"state.json cannot be written: {error.strerror}", 3)
 
 
 def catch_signals() -> int:
