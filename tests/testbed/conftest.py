@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,12 @@ class Sandbox:
             timeout=60,
             cwd=self.root,
         )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_counts() -> None:
+    """Let the programs under test hear SIGINT, although a shell's background job is started deaf to it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -122,6 +122,18 @@ def test_tools_are_made_once_and_again_when_the_lock_changes(sandbox):
     assert runs.exists()
 
 
+def test_the_tools_of_another_checkout_are_not_emptied(sandbox, tmp_path):
+    sandbox.fake("python3.12", FAKE_PYTHON.format(ensurepip=0, pip="exit 0", root=sandbox.root))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "keep").touch()
+    (sandbox.root / ".venv").symlink_to(other)
+    run = sandbox.run("scripts/bootstrap")
+    assert run.returncode != 0
+    assert "remove the link" in run.stderr
+    assert (other / "keep").exists()
+
+
 def test_ctrl_c_while_the_tools_are_made_leaves_nothing_the_next_run_trusts(sandbox):
     sandbox.fake("python3.12", FAKE_PYTHON.format(ensurepip=0, pip="exec sleep 30", root=sandbox.root))
     child = subprocess.Popen(
