@@ -161,3 +161,19 @@ class Instance:
             return next((event for event in self.events()[after:] if event["type"] == kind), None)
 
         return wait_until(look, f"event {kind} of {self.name}", seconds)
+
+    def types_after(self, seen: int) -> list[str]:
+        """Return the types of the events that came after those seen before.
+
+        Args:
+            seen: how many events to leave out.
+        """
+        return [event["type"] for event in self.events()[seen:]]
+
+    def counted(self, name: str) -> int:
+        """Return what the simulated server has counted so far.
+
+        Args:
+            name: a counter of the server's, such as `token_restarts`.
+        """
+        return int(json.loads(self.simulate("--json", "state"))["counters"].get(name, 0))

@@ -15,14 +15,6 @@ from testbed.lib.progress import UserError, run_step, say, waiting
 NAME, RELEASE, PORT = "demo", "trixie", 22401
 INSTANCES = {"live": 4001, "paper": 4002}
 CONFIGURED_SECONDS = 120.0  # Java, IBC and two logins side by side on two cores
-PUSH_WAITS = """
-n=0
-until [ -d /var/lib/ibgateway/live/settings ] && gateway-sim live set push=wait; do
-  n=$((n + 1))
-  [ $n -lt 6000 ] || exit 1
-  sleep 0.2
-done
-"""
 MESSAGE_SECONDS = 15.0
 WEBHOOK = "/var/lib/testbed/webhook.jsonl"
 
@@ -39,7 +31,7 @@ def main() -> int:
         artifacts.ensure()
         _ensure_host()
         _provision()
-        _tap()
+        _log_in()
         _show()
     except UserError as error:
         print(f"ERROR: {error}", file=sys.stderr)
@@ -58,9 +50,6 @@ def _ensure_host() -> None:
         say(f"==> Host {NAME} is up (ssh port {PORT})")
         return
     host.create(NAME, RELEASE, PORT)
-    # IBKR's simulated push shall wait for the tap from the first login on. That can be said only once the
-    # playbook has made the instance, a few seconds before it starts it: somebody on the host waits for that.
-    docker.run("exec", "--detach", host.container(NAME), "sh", "-c", PUSH_WAITS)
 
 
 def _is_ours(known: dict) -> bool:
@@ -88,32 +77,61 @@ def _provision() -> None:
     host.collect(NAME)
 
 
-def _tap() -> None:
-    """Play the operator: see that the live instance waits for IB Key, and approve it."""
+def _log_in() -> None:
+    """Play the operator: see that the live instance asks before it logs in, consent, and approve IB Key."""
     until = time.monotonic() + CONFIGURED_SECONDS
     states = _wait(
-        "Wait until the instances ask for something",
-        lambda s: s["live"]["state"] in ("two_factor", "ready"),
+        "Wait until live asks for your consent to a login, and paper is ready",
+        lambda s: s["live"]["state"] in ("parked", "ready") and s["paper"]["state"] == "ready",
         until,
+        parks=("live",),
     )
-    if states["live"]["state"] == "two_factor":
-        say(f"    live: {states['live']['status']}")
-        say("==> Your phone rings; here the demo taps: testbed/gateway-sim --host demo live approve")
-        done = _run(["gateway-sim", "live", "approve"])
-        if done.returncode != 0:
-            raise UserError(f"the tap did not arrive: {done.stdout}{done.stderr}")
-    _wait("Wait until both are ready", lambda s: all(row["state"] == "ready" for row in s.values()), until)
+    if states["live"]["state"] == "ready":
+        return
+    say(f"    live: {states['live']['status']}")
+    # The simulated phone shall wait for the tap.
+    _must(["gateway-sim", "live", "set", "push=wait"])
+    say("==> You give it: ibgatewayctl login live")
+    follow = subprocess.Popen(
+        [*docker.command(), "exec", host.container(NAME), "ibgatewayctl", "login", "live"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with follow:
+        for line in follow.stdout:
+            say(f"    {line.rstrip()}")
+            if "waiting for IB Key" in line:
+                say("==> Your phone rings; here the demo taps: testbed/gateway-sim --host demo live approve")
+                _must(["gateway-sim", "live", "approve"])
+    if follow.returncode != 0:
+        _inside(["ibgatewayctl", "log", "live", "-n", "30"], check=False)
+        raise UserError("the login did not complete; the lines above say where it stopped.")
 
 
-def _wait(title: str, reached: Callable[[dict[str, dict]], bool], until: float) -> dict[str, dict]:
-    """Follow the instances until a condition holds, and show where they are."""
+def _must(command: Sequence[str]) -> None:
+    done = _run(command)
+    if done.returncode != 0:
+        raise UserError(f"{' '.join(command)} failed on the demo host: {done.stdout}{done.stderr}")
+
+
+def _wait(
+    title: str, reached: Callable[[dict[str, dict]], bool], until: float, *, parks: Sequence[str] = ()
+) -> dict[str, dict]:
+    """Follow the instances until a condition holds, and show where they are; `parks` may be parked."""
     with waiting(title) as tick:
         while True:
             states = _states()
             if states.keys() >= INSTANCES.keys() and reached(states):
                 return states
             tick("; ".join(f"{name}: {row['status']}" for name, row in states.items()))
-            ended = [name for name, row in states.items() if row["state"] in ("parked", "failed", "stopped")]
+            ended = [
+                name
+                for name, row in states.items()
+                if row["state"] in ("parked", "failed", "stopped")
+                and not (name in parks and row["state"] == "parked")
+            ]
             if ended or time.monotonic() > until:
                 for name in INSTANCES:
                     _inside(["ibgatewayctl", "log", name, "-n", "30"], check=False)

@@ -43,6 +43,13 @@ def test_event_line(tmp_path):
     assert events.timestamp(0.0129) == "1970-01-01T00:00:00.012Z"
 
 
+def test_an_event_after_half_a_line_is_a_line_of_its_own(tmp_path):
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b'{"time":"2026-01-01T00:00:00.000Z","ty')
+    events.EventLog(file, "live", pytest.fail).emit("stopping", {})
+    assert json.loads(file.read_bytes().splitlines()[1])["type"] == "stopping"
+
+
 def test_event_outside_the_contract(tmp_path):
     with pytest.raises(ValueError, match="unknown event type"):
         events.EventLog(tmp_path / "events.jsonl", "live", pytest.fail).emit("rebooted", {})

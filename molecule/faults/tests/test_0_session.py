@@ -18,7 +18,7 @@ def types_after(instance: Instance, seen: int) -> list[str]:
     return [event["type"] for event in instance.events()[seen:]]
 
 
-def test_stop_logs_out_through_ibc_and_start_asks_for_the_tap(live: Instance):
+def test_stop_logs_out_through_ibc_and_login_asks_for_the_tap(live: Instance):
     seen, logins = len(live.events()), len(live.logins())
 
     live.host.check_output("ibgatewayctl stop live")
@@ -33,8 +33,8 @@ def test_stop_logs_out_through_ibc_and_start_asks_for_the_tap(live: Instance):
     assert live.status()["state"] == "stopped"
 
     live.simulate("set", "push=wait")
-    # `ibgatewayctl start` follows until the instance is ready; the tap comes meanwhile.
-    live.host.check_output("systemd-run --quiet ibgatewayctl start live")
+    # `ibgatewayctl login` follows until the instance is ready; the tap comes meanwhile.
+    live.host.check_output("systemd-run --quiet --collect ibgatewayctl login live")
     live.wait_for("two_factor")
     live.simulate("approve")
     live.wait_for("ready")

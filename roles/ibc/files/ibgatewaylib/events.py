@@ -122,7 +122,7 @@ class EventLog:
                 self._problem(f"events are written to {self._file} again")
 
     def _append(self, line: bytes) -> None:
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             size = os.fstat(descriptor).st_size
@@ -132,6 +132,9 @@ class EventLog:
                 return
             if not size:
                 os.fchmod(descriptor, 0o640)
+            elif os.pread(descriptor, 1, size - 1) != b"\n":
+                # A power failure may leave half a line, and this one is not to be part of it.
+                line = b"\n" + line
             written = os.write(descriptor, line)
             if written < len(line):
                 # A full disk takes part of a line: take it back, or the next line would be glued to it.

@@ -1,0 +1,90 @@
+"""What a test turns instead of the clock: reset windows around or far from now, and an instance's limits."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+from testinfra.host import Host
+
+from harness.instance import Instance
+
+WINDOWS = "/etc/ibgateway/reset-windows.json"
+QUICK = {
+    "startup.delay": 0.1,
+    "login.delay": 0.2,
+    "push.delay": 0.3,
+    "loading.delay": 0.3,
+    "shutdown.delay": 0.1,
+}
+
+
+def put(host: Host, path: str, text: str) -> None:
+    """Give an existing file another content, and leave its owner and mode.
+
+    Args:
+        host: the test host.
+        path: the file.
+        text: the content.
+    """
+    host.check_output("printf '%%s' %s > %s", text, path)
+
+
+def reset_now(host: Host, now: bool) -> None:
+    """Have IBKR's servers reset now, or in twelve hours.
+
+    Args:
+        host: the test host; it has this machine's clock.
+        now: whether logins and restarts are forbidden at this moment.
+    """
+    middle = datetime.now(UTC) + (timedelta(0) if now else timedelta(hours=12))
+    first, last = (f"{middle + timedelta(minutes=minutes):%H:%M}" for minutes in (-20, 20))
+    day = f"{datetime.now(UTC) + timedelta(days=3):%a}"
+    daily = [{"zone": "Etc/UTC", "from": first, "to": last}]
+    weekly = {"zone": "Etc/UTC", "from": f"{day} 03:00", "to": f"{day} 03:01"}
+    table = {
+        "checked_on": f"{datetime.now(UTC):%Y-%m-%d}",
+        "daily": dict.fromkeys(("america", "europe", "asia"), daily),
+        "weekend": {"closed": weekly, "quiet": weekly},
+    }
+    put(host, WINDOWS, json.dumps(table))
+
+
+def configure(instance: Instance, **keys: str | int) -> None:
+    """Change keys of an instance's `instance.toml`; its next start has them.
+
+    Args:
+        instance: whose.
+        **keys: such as `login="auto"`.
+    """
+    path = f"/etc/ibgateway/{instance.name}/instance.toml"
+    text = instance.host.check_output("cat %s", path) + "\n"
+    for key, value in keys.items():
+        text, found = re.subn(rf"(?m)^{key} = .*$", f"{key} = {json.dumps(value)}", text)
+        if found != 1:
+            raise AssertionError(f"{key} is not in {path}")
+    put(instance.host, path, text)
+
+
+def plan(instance: Instance, *assignments: str) -> None:
+    """Tell the simulated IBKR what happens next, and to waste no time over it.
+
+    Args:
+        instance: whose Gateway.
+        *assignments: KEY=VALUE of its scenario.
+    """
+    instance.simulate("reset")
+    instance.simulate("set", *(f"{key}={value}" for key, value in QUICK.items()), *assignments)
+
+
+def log_in(instance: Instance) -> None:
+    """Bring an instance to ready by a login, whatever it does now, and begin its login budget anew.
+
+    Args:
+        instance: which; its scenario must let a login through.
+    """
+    host, name = instance.host, instance.name
+    host.check_output("ibgatewayctl budget %s --reset", name)
+    if instance.status()["state"] != "ready":
+        host.check_output("timeout 90 ibgatewayctl login %s", name)
+    instance.wait_for("ready")
+    host.check_output("ibgatewayctl budget %s --reset", name)
