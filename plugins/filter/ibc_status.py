@@ -148,18 +148,20 @@ def _no_answer(answer: Mapping[str, Any], host: str) -> dict[str, str]:
 
 def _line(state: Mapping[str, Any]) -> str:
     name = state["instance"]
+    consent = state.get("login") == "consent"
     line = f"{name}: {state['state']}"
     if state["status"] != state["state"]:
         line += f", {state['status']}"
     if state["unit"]["active_state"] in DOWN:
-        # A live account's login waits for consent, which only this command gives.
-        command = "login" if state.get("login") == "consent" else "start"
+        # A login that waits for consent gets it from this command only.
+        command = "login" if consent else "start"
         line += f". It stays down until you run: ibgatewayctl {command} {name}"
     elif state["pending"]:
-        line += (
-            f". Restart pending ({', '.join(state['pending'])}): it happens at the next daily restart, "
-            "or now with -e ibgateway_restart=now"
-        )
+        # A restart from here logs out: where logins wait for consent, the instance would park.
+        token = f"without a tap, with: ibgatewayctl restart {name}"
+        now = token if consent else "with -e ibgateway_restart=now"
+        pending = ", ".join(state["pending"])
+        line += f". Restart pending ({pending}): it happens at the next daily restart, or now {now}"
     return line
 
 

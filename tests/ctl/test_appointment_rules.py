@@ -75,7 +75,7 @@ def test_soft_restarts_are_bounded(restarts, reason):
     decision = rules.restart(facts(events=[*login_at(THIS_WEEK), *restarts]))
     assert decision.action == NOTHING
     [(kind, detail)] = decision.events
-    assert (kind, detail["action"]) == ("restart_missed", "none")
+    assert (kind, detail["action"]) == ("restart_missed", "nothing")
     assert reason in detail["reason"]
 
 

@@ -236,8 +236,15 @@ def test_the_report_tells_what_is_pending_and_what_stays_down() -> None:
     assert "ibc.ini changed" in pending
     assert "ibgateway_restart=now" in pending
     assert "ibgatewayctl start live" in parked
-    (waits,) = ibc_report([state("failed", "parked") | {"login": "consent"}])
+    waits, later = ibc_report(
+        [
+            found | {"login": "consent"}
+            for found in (state("failed", "parked"), state("active", "ready", "ibc.ini changed"))
+        ]
+    )
     assert "ibgatewayctl login live" in waits
+    assert "now without a tap, with: ibgatewayctl restart live" in later
+    assert "ibgateway_restart" not in later, "that would log out, and park"
 
 
 def test_the_table_has_a_line_for_every_instance_and_every_silent_host() -> None:

@@ -52,7 +52,8 @@ class Words(NamedTuple):
 
 
 NOTHING = "Nothing."
-START = "sudo ibgatewayctl start {name}"
+# Not `start`: that parks where a login waits for consent. This one starts in every case.
+LOGIN = "sudo ibgatewayctl login {name}"
 LOG = "sudo ibgatewayctl log {name}"
 
 WORDS = {
@@ -90,7 +91,7 @@ WORDS = {
         "action", True, "IB Key request missed",
         "Nobody answered the IB Key request in time. IBKR may count that as a failed login.",
         "This login has ended. The next message says whether the machine tries again or waits for you.",
-        "Phone in hand? " + START + " sends a new request. If none arrives, check the phone's notifications, "
+        "Phone in hand? " + LOGIN + " sends a new request. If none arrives, check the phone's notifications, "
         "battery saver and do-not-disturb.",
     ),
     "ready": Words(
@@ -103,13 +104,13 @@ WORDS = {
         "critical", True, "Login refused",
         "IBKR refused the login.",
         "It does not repeat the login: that could lock the account.",
-        "Read why: " + LOG + ". Put it right, then: " + START,
+        "Read why: " + LOG + ". Put it right, then: " + LOGIN,
     ),
     "credentials_rejected": Words(
         "critical", True, "User name or password wrong",
         "IBKR did not accept the user name or the password.",
         "It stops trying: repeated wrong logins lock the account.",
-        "Correct them in your inventory, run the playbook again, then: " + START,
+        "Correct them in your inventory, run the playbook again, then: " + LOGIN,
     ),
     "throttled": Words(
         "action", True, "Too many login attempts",
@@ -121,26 +122,26 @@ WORDS = {
     "maintenance": Words(
         "warning", True, "IBKR is under maintenance",
         "IBKR says that its servers are under maintenance.",
-        "It tries again a few times at most.",
-        "Nothing now. No 'Ready' in an hour? Look at IBKR's system status page, then: " + START,
+        "It tries again a few times at most, or waits for your consent to do so.",
+        "Nothing now. No 'Ready' in an hour? Look at IBKR's system status page, then: " + LOGIN,
     ),
     "competing_session": Words(
         "action", True, "Somebody else is logged in",
         "Another session uses the same IBKR user: the mobile app, TWS or another Gateway.",
         "It does what ExistingSessionDetectedAction in ibc_settings says, and does not fight over it.",
-        "Log out there, then: " + START + ". A second IBKR user only for Gateway prevents this.",
+        "Log out there, then: " + LOGIN + ". A second IBKR user only for Gateway prevents this.",
     ),
     "session_taken": Words(
         "action", True, "Session taken over",
         "Another login with the same IBKR user ended this Gateway's session.",
         "It tries to come back once, if your policy allows that, then waits for you.",
-        "Was it you? Log out there, then: " + START + ". Was it not? Change your IBKR password now.",
+        "Was it you? Log out there, then: " + LOGIN + ". Was it not? Change your IBKR password now.",
     ),
     "connection_failed": Words(
         "warning", True, "IBKR cannot be reached",
         "IB Gateway could not connect to IBKR's servers.",
-        "It tries again a few times at most.",
-        "No 'Ready' soon? Check the server's network and IBKR's system status page, then: " + START,
+        "It tries again a few times at most; where that is a login, it may wait for your consent.",
+        "No 'Ready' soon? Check the server's network and IBKR's system status page, then: " + LOGIN,
     ),
     "password_expiring": Words(
         "action", True, "Password expires soon",
@@ -159,7 +160,7 @@ WORDS = {
         "action", True, "IBKR asks which device to use",
         "This IBKR user has more than one second-factor device, and none is chosen.",
         "It does not guess.",
-        "Set SecondFactorDevice in ibc_settings to the device's exact name, run the playbook, then: " + START,
+        "Set SecondFactorDevice in ibc_settings to the device's exact name, run the playbook, then: " + LOGIN,
     ),
     "stuck": Words(
         "critical", True, "Gateway is stuck",
@@ -176,7 +177,7 @@ WORDS = {
     "restart_missed": Words(
         "warning", True, "Daily restart did not happen",
         "IB Gateway did not restart at its planned time.",
-        "It goes on as it is.",
+        "It makes up for it, unless something speaks against that.",
         "Look for the reason: " + LOG,
     ),
     "stopping": Words(
@@ -189,25 +190,26 @@ WORDS = {
         "info", True, "Stopped",
         "IB Gateway was stopped as asked.",
         "It stays stopped until somebody starts it.",
-        "To start it again: " + START,
+        "To start it again: " + LOGIN,
     ),
     "crashed": Words(
         "critical", True, "Gateway died",
         "IB Gateway ended without being asked to.",
-        "It starts Gateway again a few times at most. That is a login: a live instance asks for IB Key.",
-        "Keep your phone at hand. Look for the reason: " + LOG,
+        "It starts Gateway again a few times at most. Without a saved login, a live instance waits for your "
+        "consent or, if your policy is auto, asks for IB Key.",
+        "Keep your phone at hand: the next message says what it needs. Look for the reason: " + LOG,
     ),
     "parked": Words(
         "action", True, "Waiting for you",
         "IB Gateway is not running, and will not be started again without you.",
         "It does not log in by itself, so that nothing gets worse.",
-        "Put right what this or the previous message names. Then: " + START,
+        "Put right what this or the previous message names. Then: " + LOGIN,
     ),
     "configuration_invalid": Words(
         "critical", True, "Configuration not accepted",
         "Something in IB Gateway's configuration is wrong.",
         "It does not start Gateway with what cannot work. One refused setting alone does not stop it.",
-        "Correct it in your inventory and run the playbook again. Not running? " + START,
+        "Correct it in your inventory and run the playbook again. Not running? " + LOGIN,
     ),
     "login_deferred": Words(
         "info", True, "Login put off",
@@ -219,7 +221,7 @@ WORDS = {
         "action", True, "May I send you the push?",
         "A login is due. It asks for IB Key on your phone, so it waits for your word.",
         "It does not log in, and IBKR sends you nothing, before you say so.",
-        "Phone in hand? sudo ibgatewayctl login {name}",
+        "Phone in hand? " + LOGIN,
     ),
     "settings_differ": Words(
         "warning", True, "Gateway's settings are not yours",
@@ -229,6 +231,14 @@ WORDS = {
         "over VNC: sudo ibgatewayctl vnc {name}",
     ),
 }  # fmt: skip
+
+
+MACHINE = {
+    ("restart_missed", "soft_restart"): "It asks Gateway to restart now, with the saved login: no tap.",
+    ("restart_missed", "full_restart"): "It logs out now, and in again if your policy allows that.",
+    ("restart_missed", "nothing"): "It does not make up for it, see the reason: Gateway goes on as it is.",
+}
+"""What the machine does, by event type and `detail.action`, where that decides."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +275,7 @@ def compose(event: Event, host: str, now: datetime) -> Message:
     lines = [
         words.happened,
         f"Since: {_clock(event.time)}",
-        f"The machine: {words.machine}",
+        f"The machine: {_machine(event, words)}",
         f"You: {words.you.format(name=event.instance)}",
         *_details(event.detail),
     ]
@@ -275,6 +285,12 @@ def compose(event: Event, host: str, now: datetime) -> Message:
     return Message(
         words.severity, f"[{words.severity}] {event.instance} on {host}: {words.title}", "\n".join(lines)
     )
+
+
+def _machine(event: Event, words: Words) -> str:
+    action = event.detail.get("action")
+    # What is not text may not even be a key.
+    return MACHINE.get((event.type, action), words.machine) if isinstance(action, str) else words.machine
 
 
 def _details(detail: dict[str, Any]) -> list[str]:

@@ -86,9 +86,8 @@ def restart(facts: Facts) -> Decision:
     detail = {"planned": _stamp(facts.planned)}
     if refusal := soft_restart_refusal(facts.mode, list(facts.events), facts.now):
         sentence = f"the daily restart did not take place, and {refusal}: it goes on as it is"
-        return Decision(
-            NOTHING, sentence, ("restart_missed", {**detail, "action": "none", "reason": refusal})
-        )
+        event = ("restart_missed", {**detail, "action": NOTHING, "reason": refusal})
+        return Decision(NOTHING, sentence, event)
     if facts.mode == "paper":
         # A paper account's token often ends at a login window that hangs, and its login needs no tap.
         sentence = "the daily stop and start did not take place: it is made up for now"
