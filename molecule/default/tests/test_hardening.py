@@ -55,7 +55,7 @@ def test_the_launcher_may_make_code_because_java_must(host: Host):
 
 
 def test_starts_are_limited_and_parked_stays_parked(host: Host):
-    # Logins are bounded by the launcher's budget (scenario `session`); this is for a launcher that cannot even count.
+    # The budget bounds logins (scenario `session`); this is for a launcher that cannot even count.
     unit = unit_properties(host, "ibgateway@live.service")
     assert (unit["StartLimitIntervalUSec"], unit["StartLimitBurst"]) == ("10min", "10")
     assert unit["RestartForceExitStatus"] == "75"
