@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from ctl_stand_ins import configure
 from ibgatewaylib import ctl_doctor, doctor_host, doctor_instance, doctor_upstream
 from ibgatewaylib.ctl_history import token_end
 from ibgatewaylib.ctl_host import Host
-from ibgatewaylib.doctor import NOTE, OK, PROBLEM, WARNING, Finding, lines, worst
+from ibgatewaylib.doctor import NOTE, OK, PROBLEM, WARNING, Finding, Machine, lines, worst
 
 WEDNESDAY = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)
 TCP = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
@@ -28,7 +29,8 @@ class FakeMachine:
             "timedatectl show --property=Timezone": "America/New_York\n",
             "systemctl show ibgateway-firewall.service": "LoadState=loaded\nActiveState=active\n",
             "systemctl show ibgateway-": "active\n",
-            "ldd": "\tlibX11.so.6 => /lib/libX11.so.6 (0x1)\n",
+            # As it is on a JRE that works: libjvm.so lies where only Java looks.
+            "ldd": "\tlibX11.so.6 => /lib/libX11.so.6 (0x1)\n\tlibjvm.so => not found\n",
         }
         self.free = 5000
         self.inodes = 0.5
@@ -62,7 +64,8 @@ def machine(box):
     (box.etc / "environment").write_text("TZ=America/New_York\n")
     (box.settings / "jts.ini").write_text("[Logon]\nTimeZone=America/New_York\nPeer=cdc1.ibllc.com:4001\n")
     lib = box.program / "jre" / "lib"
-    lib.mkdir()
+    (lib / "server").mkdir(parents=True)
+    (lib / "server" / "libjvm.so").touch()
     for name in doctor_instance.WINDOW_LIBRARIES:
         (lib / name).touch()
     return made
@@ -162,6 +165,22 @@ def test_libraries(box, machine):
     assert "headless" in one(doctor_instance.libraries(machine, box.instance())).text
     (box.program / "jre" / "bin" / "java").unlink()
     assert one(doctor_instance.libraries(machine, box.instance())).level == PROBLEM
+
+
+def test_java_without_its_core(box, machine):
+    (box.program / "jre" / "lib" / "server" / "libjvm.so").unlink()
+    found = one(doctor_instance.libraries(machine, box.instance()))
+    assert (found.level, found.text) == (PROBLEM, "Java lacks libjvm.so")
+    assert found.remedy == "run the playbook again"
+
+
+@pytest.mark.jdk
+def test_a_real_java_has_its_core(box):
+    home = Path(shutil.which("java") or "/java").resolve().parents[1]
+    shutil.rmtree(box.program / "jre")
+    (box.program / "jre").symlink_to(home)
+    # Libraries of X may be missing here, and a headless Java has no windows: all else is Java's own.
+    assert "libjvm" not in one(doctor_instance.libraries(Machine(), box.instance())).text
 
 
 def listener(address: str, port: int, uid: int) -> str:

@@ -92,6 +92,8 @@ def libraries(machine: Machine, instance: Instance) -> list[Finding]:
         missing |= {
             line.split()[0] for line in (output or "").splitlines() if line.strip().endswith("=> not found")
         }
+    # Java loads its own libraries itself, libjvm.so first of all: it is no place where ldd would look.
+    missing -= {name for name in missing if (lib / name).exists() or (lib / "server" / name).exists()}
     if missing:
         packages = sorted({PACKAGES[name] for name in missing if name in PACKAGES})
         remedy = f"`apt install {' '.join(packages)}`" if packages else _RERUN
