@@ -6,7 +6,8 @@ import json
 
 import pytest
 from ctl_stand_ins import UNIT, configure, full_login, write_events
-from ibgatewaylib import appointment
+from fake_clock import FakeClock
+from ibgatewaylib import appointment, budget
 
 
 @pytest.fixture
@@ -171,6 +172,28 @@ def test_daily_cycle(box, ready, systemd, run, monkeypatch):
     monkeypatch.setenv("EXIT_CODE", "exited")
     assert keep(run, "start")[1]["action"] == "start"
     assert systemd.calls == [f"stop {UNIT}", f"reset-failed {UNIT}", f"start {UNIT}"]
+
+
+@pytest.mark.parametrize("what", ["restart", "reset", "login"])
+def test_the_budget_of_a_parked_instance_ages_over_reboots(box, systemd, run, evening, monkeypatch, what):
+    clock = FakeClock()
+    monkeypatch.setattr("ibgatewaylib.clock.now", clock)
+    systemd.set("failed", "failed")
+    systemd.state("parked")
+    login_budget = budget.of(box.instance())
+    for _ in range(3):
+        login_budget.record(clock())
+    clock.wait(4 * 3600)
+    assert login_budget.check(clock()).left == 0
+    keep(run, what)
+    clock.reboot().wait(3 * 3600)
+    assert login_budget.check(clock()).left == 3, "four hours before the reboot, and three after it"
+
+
+def test_a_damaged_budget_stays_so_and_keeps_no_appointment_away(box, ready, run, ibc, evening):
+    (box.state / "login-budget.json").write_text("garbage")
+    assert keep(run, "restart")[1]["action"] == "soft_restart"
+    assert (box.state / "login-budget.json").read_text() == "garbage"
 
 
 def test_garbage_in_every_file(box, systemd, run, ibc, evening):

@@ -8,7 +8,7 @@ import os
 import selectors
 import time
 
-from . import act, ctl_history, ctl_plan, statefile
+from . import act, clock, ctl_history, ctl_plan, gate, statefile
 from . import appointment_rules as rules
 from .act_user import as_service_user
 from .api_probe import CLIENT_ID, ApiProbe
@@ -44,6 +44,8 @@ def keep(host: Host, what: str, name: str) -> tuple[int, dict]:
     """
     instance = host.instance(name)
     with _Lock(instance):
+        # A parked instance has no launcher to do this, and its budget shall age over reboots, too.
+        as_service_user(gate.Gate(instance, clock.now).checkpoint)
         facts = gather(host, instance, look=what == "reset")
         decision = rules.RULES[what](facts)
         for kind, detail in decision.events:
