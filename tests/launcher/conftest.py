@@ -15,4 +15,6 @@ from launcher_box import Box  # noqa: E402 - needs the paths above
 @pytest.fixture
 def box(tmp_path):
     """An instance nobody else uses."""
-    return Box(tmp_path)
+    made = Box(tmp_path)
+    yield made
+    made.close()

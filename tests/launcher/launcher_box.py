@@ -57,6 +57,7 @@ class Box:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.runs: list[Run] = []
         self.etc = root / "etc" / "live"
         self.program = root / "program"
         self.ibc = root / "ibc"
@@ -169,7 +170,13 @@ class Box:
         return (Path("/proc") / str(pid) / "cmdline").read_text().replace("\0", " ")
 
     def start(self, *steps: dict, limits: dict | None = None, **environment: str) -> Run:
-        return Run(self, list(steps), limits or {}, environment)
+        self.runs.append(Run(self, list(steps), limits or {}, environment))
+        return self.runs[-1]
+
+    def close(self) -> None:
+        """End what a test left: after a failure, it would make another test fail that had no part in it."""
+        for run in self.runs:
+            run.close()
 
 
 class Run:
@@ -211,7 +218,7 @@ class Run:
         )
         self.log = ""
 
-    def wait_for(self, condition, seconds: float = 8.0):
+    def wait_for(self, condition, seconds: float = 30.0):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.listen()
@@ -243,7 +250,7 @@ class Run:
         self.process.send_signal(signal.SIGTERM)
         return self.end()
 
-    def end(self, seconds: float = 10.0) -> int:
+    def end(self, seconds: float = 30.0) -> int:
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -255,5 +262,12 @@ class Run:
                 self.process.kill()
                 pytest.fail(f"launcher did not end; log:\n{self.process.communicate()[0]}")
         self.listen()
-        self._socket.close()
+        self.close()
         return self.process.returncode
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self._socket.close()

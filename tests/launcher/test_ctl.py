@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ibgatewaylib import config, ctl, ctl_events, ctl_follow, statefile
@@ -159,12 +161,21 @@ def test_launcher_that_died_without_a_word(box, systemd, run):
     assert "ended unexpectedly (signal)" in out
 
 
-def test_state_of_the_run_before_is_not_shown(box, systemd, run):
-    systemd.unit("activating", "start", pid=78)
+@pytest.mark.parametrize("unit", [("start", 78), ("start-pre", 0)], ids=["launcher", "before it"])
+def test_state_of_the_run_before_is_not_shown(box, systemd, run, unit):
+    sub, pid = unit
+    systemd.unit("activating", sub, pid=pid)
     write_state(box, "parked", "old news")
     _, out, _ = run("status")
     assert "old news" not in out
     assert "starting the launcher" in out
+
+
+@pytest.mark.parametrize("sub", ["auto-restart", "auto-restart-queued"])
+def test_between_two_runs_the_end_of_the_first_is_shown(box, systemd, run, sub):
+    systemd.unit("activating", sub, "exit-code", 75, 0)
+    write_state(box, "starting", "Gateway restarts with its saved session")
+    assert "Gateway restarts with its saved session" in run("status")[1]
 
 
 def test_unknown_instance(run):
@@ -234,6 +245,19 @@ def test_start_follows_until_ready(box, systemd, run):
         "reset-failed ibgateway@live.service",
         "start --no-block ibgateway@live.service",
     ]
+
+
+def test_start_does_not_begin_with_the_end_of_the_run_before(box, systemd, run):
+    write_state(box, "stopped", "stopped as asked")
+    copy = (box.run / "state.json").read_text()
+    ready = state_becomes(box, "ready", "ready")
+    (box.run / "state.json").write_text(copy)
+    shell(systemd, "start", becomes(systemd, "activating", "start-pre", "success", 0, 0), "sleep 0.3", ready,
+          becomes(systemd, "active", "running"))  # fmt: skip
+    code, out, _ = run("start", "live")
+    assert code == 0
+    assert "stopped" not in out
+    assert "live: starting the launcher" in out
 
 
 def test_start_that_parks(box, systemd, run):
@@ -318,26 +342,46 @@ def test_no_events_yet(run):
 
 
 def test_following_survives_rotation(tmp_path, monkeypatch):
-    monkeypatch.setattr(ctl_events, "_PAUSE", 0.02)
+    rounds = threading.Semaphore(0)
+
+    def pause(_: float) -> None:
+        rounds.release()
+        time.sleep(0.01)
+
+    def looks() -> None:
+        """Wait until it has looked once more, from the beginning of a round."""
+        while rounds.acquire(blocking=False):
+            pass
+        for _ in range(2):
+            assert rounds.acquire(timeout=10)
+
+    monkeypatch.setattr(ctl_events, "time", SimpleNamespace(sleep=pause))
     file = tmp_path / "events.jsonl"
     file.write_text(event(0) + "\n")
     seen: list[int] = []
-    threading.Thread(
-        target=ctl_events.follow, args=(file, lambda e: seen.append(e["detail"]["n"])), daemon=True
-    ).start()
-    time.sleep(0.15)
+
+    def show(shown: dict) -> None:
+        seen.append(shown["detail"]["n"])
+        if seen[-1] == 3:
+            raise KeyboardInterrupt
+
+    def follow() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            ctl_events.follow(file, show)
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    looks()
     with file.open("a") as stream:
         stream.write(event(1) + "\n" + event(2)[:10])
         stream.flush()
-        time.sleep(0.1)
+        looks()
         stream.write(event(2)[10:] + "\n")
-    time.sleep(0.15)
+    looks()
     file.rename(tmp_path / "events.jsonl.1")
-    time.sleep(0.1)
+    looks()
     file.write_text(event(3) + "\n")
-    deadline = time.monotonic() + 3
-    while len(seen) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    follower.join(10)
     assert seen == [1, 2, 3]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -102,23 +103,32 @@ def test_display(tmp_path, monkeypatch):
 @pytest.fixture
 def server():
     """A server for one connection: call with what it shall do, get its port."""
-    sockets = []
+    sockets, threads, over = [], [], threading.Event()
 
     def serve(act) -> int:
         listener = socket.create_server(("127.0.0.1", 0))
         sockets.append(listener)
 
         def run() -> None:
-            connection, _ = listener.accept()
-            sockets.append(connection)
-            act(connection)
+            # A client that gives up first, or never comes, is no fault of this one.
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    act(connection)
+                    over.wait()
 
-        threading.Thread(target=run, daemon=True).start()
+        threads.append(threading.Thread(target=run, daemon=True))
+        threads[-1].start()
         return listener.getsockname()[1]
 
     yield serve
-    for opened in sockets:
-        opened.close()
+    over.set()
+    for listener in sockets:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for a client
+        listener.close()
+    for thread in threads:
+        thread.join(10)
 
 
 def frame(*fields: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -42,22 +43,27 @@ def follow(file: Path, show) -> None:
     stream = None
     rest = ""
     skip = file.exists()
-    while True:
-        if stream is None and file.exists():
-            stream = file.open(encoding="utf-8", errors="replace")
-            if skip:
-                stream.seek(0, 2)
-            skip = False
+    try:
+        while True:
+            if stream is None:
+                with contextlib.suppress(FileNotFoundError):
+                    stream = file.open(encoding="utf-8", errors="replace")
+            if stream:
+                if skip:
+                    stream.seek(0, 2)
+                    skip = False
+                *lines, rest = (rest + stream.read()).split("\n")
+                for line in lines:
+                    if event := _parse(line):
+                        show(event)
+                if not lines and _rotated(file, stream):
+                    stream.close()
+                    stream, rest = None, ""
+                    continue
+            time.sleep(_PAUSE)
+    finally:
         if stream:
-            *lines, rest = (rest + stream.read()).split("\n")
-            for line in lines:
-                if event := _parse(line):
-                    show(event)
-            if not lines and _rotated(file, stream):
-                stream.close()
-                stream, rest = None, ""
-                continue
-        time.sleep(_PAUSE)
+            stream.close()
 
 
 def _rotated(file: Path, stream) -> bool:

@@ -134,6 +134,6 @@ def _until_stopped(host: Host, name: str, say) -> int:
 
 
 def _sentence(status: dict, unit: dict) -> str:
-    if unit["sub_state"] == "auto-restart":
+    if unit["sub_state"].startswith("auto-restart"):
         return f"{status['status']}; systemd starts it again in a moment"
     return status["status"]

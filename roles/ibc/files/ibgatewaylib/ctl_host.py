@@ -140,7 +140,10 @@ class Host:
             if unit["result"] == "start-limit-hit":
                 dead = f"started too often, systemd gave up; last: {state.get('status', '')}"
             state = {**state, "state": "failed", "status": dead, "java_pid": None}
-        if running and unit["main_pid"] and state.get("pid", 0) != unit["main_pid"]:
+        # Without a process it prepares a start (ExecStartPre=), unless it only waits to start again.
+        waits = unit["sub_state"].startswith("auto-restart")
+        prepares = unit["active_state"] == "activating" and not unit["main_pid"] and not waits
+        if prepares or (running and unit["main_pid"] and state.get("pid", 0) != unit["main_pid"]):
             # What is on disk is the run before; the new launcher has not written yet.
             state = {"state": "starting", "since": None, "status": "starting the launcher"}
         pending = self._pending(instance, state) if running else []
