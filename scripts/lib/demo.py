@@ -82,13 +82,17 @@ def _log_in() -> None:
     until = time.monotonic() + CONFIGURED_SECONDS
     states = _wait(
         "Wait until live asks for your consent to a login, and paper is ready",
-        lambda s: s["live"]["state"] in ("parked", "ready") and s["paper"]["state"] == "ready",
+        lambda s: s["live"]["state"] in ("parked", "two_factor", "ready") and s["paper"]["state"] == "ready",
         until,
         parks=("live",),
     )
     if states["live"]["state"] == "ready":
         return
     say(f"    live: {states['live']['status']}")
+    if states["live"]["state"] == "two_factor":  # an earlier run was interrupted here
+        _tap()
+        _wait("Wait until live is ready", lambda s: s["live"]["state"] == "ready", until)
+        return
     # The simulated phone shall wait for the tap.
     _must(["gateway-sim", "live", "set", "push=wait"])
     say("==> You give it: ibgatewayctl login live")
@@ -103,11 +107,15 @@ def _log_in() -> None:
         for line in follow.stdout:
             say(f"    {line.rstrip()}")
             if "waiting for IB Key" in line:
-                say("==> Your phone rings; here the demo taps: testbed/gateway-sim --host demo live approve")
-                _must(["gateway-sim", "live", "approve"])
+                _tap()
     if follow.returncode != 0:
         _inside(["ibgatewayctl", "log", "live", "-n", "30"], check=False)
         raise UserError("the login did not complete; the lines above say where it stopped.")
+
+
+def _tap() -> None:
+    say("==> Your phone rings; here the demo taps: testbed/gateway-sim --host demo live approve")
+    _must(["gateway-sim", "live", "approve"])
 
 
 def _must(command: Sequence[str]) -> None:

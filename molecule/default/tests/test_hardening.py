@@ -54,10 +54,11 @@ def test_the_launcher_may_make_code_because_java_must(host: Host):
     assert unit_properties(host, "ibgateway@live.service")["MemoryDenyWriteExecute"] == "no"
 
 
-def test_starts_are_limited_and_parked_stays_parked(host: Host):
-    # The budget bounds logins (scenario `session`); this is for a launcher that cannot even count.
+def test_starts_are_bounded_by_systemd_too(host: Host):
+    # Logins are bounded by the budget on disk, which the scenario `session` proves.
     unit = unit_properties(host, "ibgateway@live.service")
-    assert (unit["StartLimitIntervalUSec"], unit["StartLimitBurst"]) == ("10min", "10")
+    assert unit["StartLimitIntervalUSec"] == "10min"
+    assert int(unit["StartLimitBurst"]) <= 10
     assert unit["RestartForceExitStatus"] == "75"
     assert set(unit["RestartPreventExitStatus"].split()) >= {"77", "78"}
 

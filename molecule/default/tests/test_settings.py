@@ -23,7 +23,9 @@ def test_every_instance_gets_its_own_settings(instance: Instance):
         "ReadOnlyApi": {"live": "yes", "paper": "no"}[instance.name],
         "AcceptIncomingConnectionAction": "reject",
         "AcceptNonBrokerageAccountWarning": "yes",
-        "AutoRestartTime": "11:10 PM",
+        # Paper is stopped and started by a timer: its tokens are not reliable.
+        "AutoRestartTime": {"live": "11:10 PM", "paper": ""}[instance.name],
+        "AutoLogoffTime": "",
         "LogStructureScope": "unknown",
         "LogStructureWhen": "open",
     }
@@ -72,9 +74,10 @@ def test_ibc_says_that_it_applied_them(instance: Instance):
         rf"Setting Trading mode = {instance.given['mode']}",
         rf"TWS API socket port (is already|now) set to:? ?{instance.ports['api']}",
         rf"Read-Only API checkbox is (now|already) set to: {'true' if instance.name == 'live' else 'false'}",
-        r"Auto restart time (already set to|changed from .* to|set to) 11:10 PM",
         r"Configuration tasks completed",
     ]
+    if instance.name == "live":
+        wanted.append(r"Auto restart time (already set to|changed from .* to|set to) 11:10 PM")
     assert [line for line in wanted if not re.search(line, journal)] == []
 
 

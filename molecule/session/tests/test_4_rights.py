@@ -3,7 +3,6 @@
 import json
 import re
 
-import pytest
 from harness.instance import Instance, json_lines
 from harness.wait import wait_until
 from testinfra.backend.base import CommandResult
@@ -70,12 +69,14 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("command", FORBIDDEN)
-def test_the_operator_may_not(host: Host, live: Instance, command: str):
+def test_the_operator_may_do_nothing_else(host: Host, live: Instance):
     seen, pid = len(live.events()), live.status()["java_pid"]
-    refused = operator(host, command.replace("systemctl ", "systemctl --no-ask-password "))
-    assert refused.rc != 0, refused.stdout
-    assert REFUSED.search(refused.stderr), refused.stderr
+
+    for command in FORBIDDEN:
+        refused = operator(host, command.replace("systemctl ", "systemctl --no-ask-password "))
+        assert refused.rc != 0, command
+        assert REFUSED.search(refused.stderr), f"{command}: {refused.stderr}"
+
     assert live.types_after(seen) == []
     assert (live.status()["state"], live.status()["java_pid"]) == ("ready", pid)
 
@@ -105,7 +106,9 @@ def test_timers_explain_themselves_and_are_never_made_up_for(host: Host):
         assert "AccuracyUSec=1s" in shown
         assert "UnitFileState=enabled" in shown
         assert re.search(r"Description=IB Gateway \w+: .+", shown)
-        for calendar in re.findall(r"OnCalendar=([^;]+);", shown):
+        calendars = re.findall(r"OnCalendar=([^;]+);", shown)
+        assert calendars
+        for calendar in calendars:
             assert re.search(r" (?:Etc/UTC|[A-Z]\w+/\w+) $", calendar), calendar
 
 
