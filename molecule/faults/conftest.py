@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from harness import seams
 from harness.instance import Instance
 from harness.site import Run, run_site
 
@@ -17,6 +18,6 @@ def site() -> Callable[..., Run]:
 
 @pytest.fixture(scope="module", autouse=True)
 def everything_is_ready(instances: dict[str, Instance]) -> None:
-    """Each file's tests begin when every instance is ready."""
+    """Each file's tests begin when every instance is ready; a live one asks for consent first, as after any boot."""
     for instance in instances.values():
-        instance.wait_for("ready")
+        seams.log_in(instance)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from testbed.lib import aptpool, clients, docker, image, snapshot
+from testbed.lib import aptpool, clients, docker, image, resets, snapshot
 from testbed.lib.lock import only_one
 from testbed.lib.paths import ROOT, SOURCES, TESTBED
 from testbed.lib.progress import UserError, say, timed
@@ -79,6 +79,7 @@ def create(name: str, release: str, port: int, key: str | None = None) -> None:
                 _start(name, release, port, source, libraries)
                 _wait_until_up(box, converged=key is not None)
                 _learn_host_keys(box, port)
+                resets.write(name)
             except BaseException:
                 # Half a host is worse than none: the next run would trip over it.
                 docker.run("rm", "-f", "-v", box, check=False)
@@ -115,6 +116,7 @@ def destroy_now(name: str) -> None:
     if labels.get("ibgw.root") == str(ROOT):
         aptpool.forget(labels["ibgw.release"], name)
     _forget_host_keys(int(labels.get("ibgw.port", "0")))
+    resets.file_of(name).unlink(missing_ok=True)
 
 
 def collect(name: str) -> int:
