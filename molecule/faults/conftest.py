@@ -18,6 +18,6 @@ def site() -> Callable[..., Run]:
 
 @pytest.fixture(scope="module", autouse=True)
 def everything_is_ready(instances: dict[str, Instance]) -> None:
-    """Each file's tests begin when every instance is ready; a live one asks for consent first, as after any boot."""
+    """Each file's tests begin when every instance is ready; after a boot, live asks for consent."""
     for instance in instances.values():
         seams.log_in(instance)

@@ -3,14 +3,12 @@
 from harness.instance import Instance
 from harness.wait import wait_until
 
-# systemd waits a second before it starts the unit again; only then is the old exit code still there.
+# systemd waits a moment before it starts the unit again; only then is the old exit code still there.
 EXIT_CODE_BEFORE_RELAUNCH = """
-unit=ibgateway@paper.service
-for _ in $(seq 200); do
-    case $(systemctl show --property=SubState --value $unit) in auto-restart*) break ;; esac
-    sleep 0.05
+for _ in $(seq 1000); do
+    seen=$(systemctl show --property=SubState,ExecMainStatus ibgateway@paper.service)
+    case $seen in *SubState=auto-restart*) echo "$seen" | sed -n 's/^ExecMainStatus=//p'; exit ;; esac
 done
-systemctl show --property=ExecMainStatus --value $unit
 """
 
 
