@@ -10,7 +10,7 @@ def jts_ini(peer: str) -> str:
 
 def test_live(compiled):
     schedule = compiled()
-    assert (schedule.auto_restart_time, schedule.auto_logoff_time) == ("05:15 PM", "")
+    assert schedule.auto_restart_time == "05:15 PM"
     assert schedule.restart_check == ("*-*-* 17:25:00 America/New_York",)
     assert schedule.login == ("Sun *-*-* 09:30:00 America/New_York",)
     assert schedule.reset_check == (
@@ -23,7 +23,7 @@ def test_live(compiled):
 
 def test_paper_stops_and_starts_because_its_token_restart_is_unreliable(compiled):
     schedule = compiled(mode="paper", region="europe", timezone="Europe/Zurich", daily_restart="23:15")
-    assert (schedule.auto_restart_time, schedule.auto_logoff_time) == ("", "11:15 PM")
+    assert schedule.auto_restart_time == ""
     assert schedule.stop == ("*-*-* 23:17:00 Europe/Zurich",)
     assert schedule.start == ("*-*-* 23:20:00 Europe/Zurich",)
     assert schedule.restart_check == ("*-*-* 23:25:00 Europe/Zurich",)

@@ -105,7 +105,7 @@ def test_no_restart_before_the_weekly_login_could_be(refusal, compiled):
         "and before there was time for the weekly login, which is possible from 03:15 (next on Sun 04 Jan "
         "2026): the nearest allowed time is 03:45 America/New_York"
     )
-    assert compiled(mode="paper", daily_restart="03:20").auto_logoff_time == "03:20 AM"
+    assert compiled(mode="paper", daily_restart="03:20").stop
 
 
 @pytest.mark.parametrize(

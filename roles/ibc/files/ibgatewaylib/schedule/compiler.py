@@ -43,7 +43,6 @@ class Schedule:
         weekly_login: such as `Sun 09:30`.
         weekly_login_timezone: the zone of weekly_login.
         auto_restart_time: IBC's AutoRestartTime, `hh:mm AM|PM`; live only.
-        auto_logoff_time: IBC's AutoLogoffTime; paper only, because its token restart is unreliable.
         restart_check: OnCalendar, a few minutes after the daily restart: did it happen?
         reset_check: OnCalendar, after each reset window: is the session back?
         login: OnCalendar of the weekly login; live only.
@@ -60,7 +59,6 @@ class Schedule:
     weekly_login: str
     weekly_login_timezone: str
     auto_restart_time: str
-    auto_logoff_time: str
     restart_check: tuple[str, ...]
     reset_check: tuple[str, ...]
     login: tuple[str, ...]
@@ -206,7 +204,6 @@ def _schedule(
             return ()
         return (calendars.daily(home.zone, restart + minutes),)
 
-    spelled = "" if restart is None else as_12_hours(restart)
     return Schedule(
         mode=mode,
         region=region.region,
@@ -215,8 +212,8 @@ def _schedule(
         daily_restart="" if restart is None else hhmm(restart),
         weekly_login=rules.week_text(login.minute) if login else "",
         weekly_login_timezone=str(login.clock.zone) if login else "",
-        auto_restart_time=spelled if mode == "live" else "",
-        auto_logoff_time=spelled if mode == "paper" else "",
+        # Token restarts of paper accounts often end at a login window that hangs.
+        auto_restart_time=as_12_hours(restart) if mode == "live" and restart is not None else "",
         restart_check=after(rules.RESTART_ROOM, "live", "paper"),
         reset_check=_reset_checks(region, home),
         login=(calendars.weekly(login.clock.zone, login.minute),) if login else (),
