@@ -134,7 +134,10 @@ class Box:
             "daily": {"america": daily, "europe": daily, "asia": daily},
             "weekend": {"closed": weekly, "quiet": weekly},
         }
-        (self.etc.parent / "reset-windows.json").write_text(json.dumps(table))
+        # In one step, as the playbook does it: a launcher that waits reads the file at any moment.
+        fresh = self.etc.parent / "reset-windows.json.new"
+        fresh.write_text(json.dumps(table))
+        fresh.replace(self.etc.parent / "reset-windows.json")
 
     def write_toml(self, **changes: object) -> None:
         values = {key: value for key, value in {**self.values(), **changes}.items() if value is not None}

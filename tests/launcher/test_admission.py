@@ -243,7 +243,8 @@ def test_settings_are_read_back(box):
     report = ["Read-Only API checkbox is now set to: true", "Auto restart time set to 05:15 PM"]
     lines = [*SUCCESS[:14], *report, *SUCCESS[14:]]
     run = box.start({"command": box.command_port}, *says(*lines), {"api": box.api_port})
-    run.wait_for(lambda: "settings_differ" in box.types())
+    run.wait_ready()
+    assert "settings_differ" in box.types()
     found = box.state_json()["readback"]
     assert {key for key, entry in found.items() if entry["ok"]} == {
         "ReadOnlyApi",

@@ -445,19 +445,21 @@ class Launcher:
                 {"accounts": finished.accounts, "server_version": finished.server_version},
                 finished.link or "up",
             )
-            self._update()
             if self._session.phase == "ready":
                 self._is_ready()
+            else:
+                self._update()
         else:
             self._api_problem = f"{finished.stage}: {finished.problem}"
 
     def _is_ready(self) -> None:
-        self._notify.ready()
         self._failures = 0
         if self._session.logins:
             self._last_login = timestamp(time.time())
         self._compare()
+        # Whoever waits for READY finds state.json complete.
         self._update()
+        self._notify.ready()
 
     def _compare(self) -> None:
         """Compare Gateway's settings with what was wanted, each time it has got ready."""
