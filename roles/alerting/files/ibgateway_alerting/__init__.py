@@ -1,0 +1,1 @@
+"""Alerting: the watcher detects, the notifier delivers, a database lies between them."""

@@ -1,0 +1,1 @@
+"""The notifier: the outbox to the channels, and button presses back. Knows secrets and the internet, not Gateway."""

@@ -1,1 +1,0 @@
-"""The watcher: reads what happens to IB Gateway and tells it to people, in plain words."""
