@@ -1,64 +1,45 @@
-"""Make the watcher importable; give tests a fake clock, fake channels and an events file."""
+"""Make the package importable; give tests a fake clock, a configuration, a database and an events file."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROLE = Path(__file__).resolve().parents[2] / "roles" / "alerting"
-sys.path.insert(0, str(ROLE / "files"))
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles" / "alerting"
+sys.path[:0] = [str(ROLE / "files"), str(ROOT / "roles" / "ibc" / "files"), str(Path(__file__).parent)]
 
-from ibgateway_watch.courier import Courier, DeliveryError  # noqa: E402
-from ibgateway_watch.messages import Message  # noqa: E402
-from ibgateway_watch.positions import Bookmarks  # noqa: E402
+from ibgateway_alerting.settings import Channel, Settings  # noqa: E402
+from ibgateway_alerting.store import Store  # noqa: E402
 
-START = datetime(2026, 11, 24, 21, 15, 3, tzinfo=UTC)
+START = datetime(2026, 11, 24, 21, 15, 3, tzinfo=UTC).timestamp()
+"""A Tuesday, 16:15 in New York: outside every reset window, an hour before the daily restart."""
 
 
 class FakeClock:
-    """A clock that moves only when somebody waits."""
+    """Seconds since the epoch that move only when a test moves them."""
 
-    def __init__(self) -> None:
-        self.now = START
-        self.waits: list[float] = []
-        self.stopped_after: int | None = None
+    def __init__(self, now: float = START) -> None:
+        self.now = now
 
-    def __call__(self) -> datetime:
+    def __call__(self) -> float:
         return self.now
 
-    def pause(self, seconds: float) -> bool:
-        """Let the time pass; say "stop" after so many real pauses."""
-        if seconds:
-            self.waits.append(seconds)
-            self.now += timedelta(seconds=seconds)
-        return self.stopped_after is not None and len(self.waits) >= self.stopped_after
+    def advance(self, seconds: float) -> float:
+        """Let the time pass; return the new one."""
+        self.now += seconds
+        return self.now
 
-
-@dataclass
-class FakeChannel:
-    """Takes messages, or does with the nth attempt what `script` says: an exception to raise, or None."""
-
-    name: str = "phone"
-    script: list[BaseException | None] = field(default_factory=list)
-    taken: list[Message] = field(default_factory=list)
-    attempts: int = 0
-
-    def send(self, message: Message) -> None:
-        outcome = self.script[self.attempts] if self.attempts < len(self.script) else None
-        self.attempts += 1
-        if outcome is not None:
-            raise outcome
-        self.taken.append(message)
-
-    def titles(self) -> list[str]:
-        return [message.title.partition(": ")[2] for message in self.taken]
+    def set(self, text: str) -> float:
+        """Go to an instant written as RFC 3339."""
+        self.now = datetime.fromisoformat(text).timestamp()
+        return self.now
 
 
 class EventsFile:
@@ -69,15 +50,19 @@ class EventsFile:
         self.clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def add(self, kind: str, *, age: timedelta = timedelta(), **detail: Any) -> None:
+    def add(self, kind: str, *, age: float = 0.0, **detail: Any) -> None:
+        """Append an event that happened `age` seconds ago."""
         self.raw(self.line(kind, age=age, **detail))
 
-    def line(self, kind: str, *, age: timedelta = timedelta(), **detail: Any) -> bytes:
-        time = (self.clock() - age).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def line(self, kind: str, *, age: float = 0.0, **detail: Any) -> bytes:
+        """One line of the file."""
+        moment = datetime.fromtimestamp(self.clock() - age, UTC)
+        time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record = {"time": time, "instance": self.path.parent.name, "type": kind, "detail": detail}
         return json.dumps(record).encode() + b"\n"
 
     def raw(self, content: bytes) -> None:
+        """Append bytes."""
         with self.path.open("ab") as file:
             file.write(content)
 
@@ -89,39 +74,97 @@ class EventsFile:
                 source.rename(self.path.with_name(f"{self.path.name}.{number}"))
 
 
+def channel(name: str = "phone", **changes: Any) -> Channel:
+    """A channel that gets everything at once."""
+    usual = {"kind": "telegram", "severity": "info", "after_minutes": 0, "who": "Anna", "users": (123456,)}
+    return Channel(name=name, **{**usual, **changes})
+
+
+INSTANCE = """
+name = "{name}"
+mode = "{mode}"
+gateway_version = "10.45.1c"
+ibc_version = "3.24.1"
+java_source = "installer"
+timezone = "America/New_York"
+login = "{login}"
+region = "america"
+daily_restart = "17:15"
+weekly_login = "{weekly}"
+program_dir = "/opt/ibgateway/releases/10.45.1c"
+ibc_dir = "/opt/ibc/releases/3.24.1"
+settings_dir = "{root}/var/{name}/settings"
+state_dir = "{root}/var/{name}"
+run_dir = "{root}/run/{name}"
+display = 10
+api_port = {port}
+command_port = 7462
+vnc_port = 5910
+heap = 768
+budget_logins = 3
+budget_hours = 6
+budget_minutes_apart = 5
+"""
+
+
+def write_instance(
+    root: Path, name: str, *, mode: str = "live", login: str = "consent", port: int = 4001
+) -> None:
+    """Write what the role ibc puts on a host about one instance."""
+    for part in ("etc", "var", "run"):
+        (root / part / name).mkdir(parents=True, exist_ok=True)
+    weekly = "Sun 09:30" if mode == "live" else ""
+    text = INSTANCE.format(name=name, mode=mode, login=login, weekly=weekly, root=root, port=port)
+    (root / "etc" / name / "instance.toml").write_text(text)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def channel() -> FakeChannel:
-    return FakeChannel()
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Make a configuration with the instances `live` and `paper` on disk; change what a test needs to."""
+
+    def make(**changes: Any) -> Settings:
+        names = changes.get("instances", ("live", "paper"))
+        for number, name in enumerate(names):
+            write_instance(tmp_path, name, mode="paper" if "paper" in name else "live", port=4001 + number)
+        usual = {
+            "host": "vps1",
+            "etc_root": tmp_path / "etc",
+            "state_root": tmp_path / "var",
+            "run_root": tmp_path / "run",
+            "database": tmp_path / "alerting.sqlite",
+            "runbook": tmp_path / "runbook.md",
+            "instances": ("live", "paper"),
+            "timezone": "Europe/Zurich",
+            "metrics_port": 0,
+            "remind_before_minutes": 15,
+            "remind_friday": False,
+            "digest": "Sun 18:00",
+            "reminder_hours": 4,
+            "deadman_minutes": 5,
+            "channels": (channel(), channel("mail", kind="apprise", users=(), after_minutes=15, who="Ben")),
+        }
+        return Settings(**{**usual, **changes})
+
+    return make
 
 
 @pytest.fixture
-def refusal() -> DeliveryError:
-    return DeliveryError("HTTP status 500")
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings()
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    opened = Store(settings.database)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def events(tmp_path: Path, clock: FakeClock) -> EventsFile:
-    return EventsFile(tmp_path / "instances" / "live" / "events.jsonl", clock)
-
-
-@pytest.fixture
-def new_courier(tmp_path: Path, clock: FakeClock, events: EventsFile) -> Callable[..., Courier]:
-    """Make a courier as a fresh start of the watcher does: only what is on disk is remembered."""
-
-    def make(channel: FakeChannel, **changes: Any) -> Courier:
-        return Courier(
-            channel,
-            changes.pop("files", {"live": events.path}),
-            Bookmarks(tmp_path / "positions" / f"{channel.name}.json"),
-            "vps1",
-            clock=clock,
-            pause=changes.pop("pause", clock.pause),
-            **changes,
-        )
-
-    return make
+    return EventsFile(tmp_path / "var" / "live" / "events.jsonl", clock)

@@ -1,4 +1,4 @@
-"""The words that watcher, notifier and digest share: what an incident, a message, a button and a press are."""
+"""The words that watcher, notifier and digest share: incident, message, button, press."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ HOST = ""
 """The instance of an incident that concerns the whole host."""
 
 SEND, EDIT, EDIT_OR_SEND = "send", "edit", "edit_or_send"
-"""How a message reaches a channel: as a new one; by changing the incident's earlier one, and not at all where that is
-impossible; by changing it, or as a new one where that is impossible."""
+"""How a message reaches a channel: as a new one; by changing the incident's earlier one, and not at all where that
+is impossible; by changing it, or as a new one where that is impossible."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Message:
 
 @dataclass
 class Incident:
-    """Something wrong with one instance, from its first sign to its resolution. Times in seconds since the epoch.
+    """Something wrong with one instance, from first sign to resolution. Times in seconds since the epoch.
 
     Attributes:
         id: number of the row; 0 until it is stored.

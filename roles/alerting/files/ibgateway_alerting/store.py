@@ -1,7 +1,7 @@
-"""The database between watcher and notifier: incidents, outbox, buttons, presses, and the watcher's memory (SQLite, WAL).
+"""The database between watcher and notifier: incidents, outbox, buttons, presses, and both processes' memory.
 
-What is written inside one `transaction()` is on disk altogether or not at all: an event's position is saved with the
-incidents and messages it made, so a crash neither loses a message nor makes it twice.
+SQLite in WAL mode. What is written inside one `transaction()` is on disk altogether or not at all: an event's
+position is saved with the incidents and messages it made, so a crash neither loses a message nor makes it twice.
 """
 
 from __future__ import annotations
@@ -34,19 +34,20 @@ CREATE TABLE outbox(
     next_try REAL NOT NULL DEFAULT 0, done REAL, result TEXT);
 CREATE INDEX waiting ON outbox(channel, id) WHERE done IS NULL;
 CREATE INDEX finished ON outbox(done) WHERE done IS NOT NULL;
-CREATE TABLE sent(channel TEXT, incident INTEGER, reference TEXT NOT NULL, PRIMARY KEY(channel, incident)) WITHOUT ROWID;
+CREATE TABLE sent(
+    channel TEXT, incident INTEGER, reference TEXT NOT NULL, PRIMARY KEY(channel, incident)) WITHOUT ROWID;
 CREATE TABLE buttons(
-    nonce TEXT PRIMARY KEY, incident INTEGER, instance TEXT NOT NULL, action TEXT NOT NULL, expires REAL NOT NULL,
-    used REAL) WITHOUT ROWID;
+    nonce TEXT PRIMARY KEY, incident INTEGER, instance TEXT NOT NULL, action TEXT NOT NULL,
+    expires REAL NOT NULL, used REAL) WITHOUT ROWID;
 CREATE TABLE presses(
-    id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, update_id TEXT NOT NULL, user INTEGER NOT NULL,
-    nonce TEXT NOT NULL, received REAL NOT NULL, handled REAL, accepted INTEGER, answer TEXT,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, update_id TEXT NOT NULL,
+    user INTEGER NOT NULL, nonce TEXT NOT NULL, received REAL NOT NULL, handled REAL, accepted INTEGER, answer TEXT,
     UNIQUE(channel, update_id));
 """
 
 _INCIDENT_COLUMNS = (
-    "id", "instance", "kind", "severity", "opened", "told", "acknowledged", "acknowledged_by", "snoozed_until",
-    "level", "reminded", "resolved", "outcome", "detail",
+    "id", "instance", "kind", "severity", "opened", "told", "acknowledged", "acknowledged_by",
+    "snoozed_until", "level", "reminded", "resolved", "outcome", "detail",
 )  # fmt: skip
 
 
@@ -143,7 +144,7 @@ class Store:
             self._db.execute("ROLLBACK")
 
     def changes(self) -> int:
-        """A number that differs when another process has written since; cheap enough to ask ten times a second."""
+        """A number that differs when another process has written since; cheap to ask ten times a second."""
         return self._db.execute("PRAGMA data_version").fetchone()[0]
 
     # --- memory: positions, states, reminders; JSON by key ---
@@ -336,5 +337,5 @@ def _message(content: str) -> Message:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    # `OperationalError` is a full disk, a lock or missing rights; anything else says that the content is no database.
+    # `OperationalError` is a full disk, a lock or missing rights; anything else says that this is no database.
     return not isinstance(error, sqlite3.OperationalError)
