@@ -1,8 +1,7 @@
 """Does the TWS API answer? A handshake with the standard library alone, with a hard deadline.
 
-Wire format: 4-byte big-endian length, then NUL-ended fields. The probe offers versions 100 to 187, so Gateway
-stays on the text protocol whatever it speaks. "The port is open" is never called healthy: only managed
-accounts plus the next valid id mean that the connection is complete.
+"The port is open" is never called healthy: only managed accounts plus the next valid id mean that the
+connection is complete.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ import selectors
 import socket
 import time
 
-MIN_VERSION, MAX_VERSION = 100, 187
+from . import api_wire
+from .api_wire import ERROR, MANAGED_ACCOUNTS, MAX_VERSION, MIN_VERSION, NEXT_VALID_ID
+
 CLIENT_ID = 970
 """High, so that it does not meet a user's own; 0 would bind manual orders."""
 
 STAGES = ("port", "handshake", "ready", "link")
 _LINK = {"1100": "down", "2110": "down", "2104": "up", "2106": "up", "2158": "up"}
 """System codes Gateway sends right after the handshake (IBKR Campus, "System Message Codes")."""
-_MANAGED_ACCOUNTS, _NEXT_VALID_ID, _ERROR = "15", "9", "4"
-_LARGEST_FRAME = 1 << 20
 
 
 class ApiProbe:
@@ -53,7 +52,7 @@ class ApiProbe:
         self._link_seconds = link_seconds
         self.deadline = time.monotonic() + seconds
         self._client_id = client_id
-        self._received = b""
+        self._frames = api_wire.Frames()
         self._accounts_seen = self._id_seen = False
         self._connected = False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -102,8 +101,7 @@ class ApiProbe:
             return
         self._connected = True
         self.stage = STAGES[1]
-        versions = f"v{MIN_VERSION}..{MAX_VERSION}".encode()
-        self.socket.sendall(b"API\0" + len(versions).to_bytes(4, "big") + versions)
+        self.socket.sendall(api_wire.hello())
 
     def _receive(self) -> None:
         try:
@@ -113,17 +111,12 @@ class ApiProbe:
         if not data:
             self._fail(self.problem or "Gateway closed the connection")
             return
-        self._received += data
-        while not self.done and len(self._received) >= 4:
-            length = int.from_bytes(self._received[:4], "big")
-            if not 0 < length <= _LARGEST_FRAME:
-                self._fail("the answer is not the TWS API's")
-                return
-            if len(self._received) < 4 + length:
-                return
-            fields = self._received[4 : 4 + length].decode("utf-8", "replace").split("\0")
-            self._received = self._received[4 + length :]
-            self._frame(fields)
+        self._frames.feed(data)
+        try:
+            while not self.done and (fields := self._frames.next()):
+                self._frame(fields)
+        except api_wire.WireError as error:
+            self._fail(str(error))
 
     def _frame(self, fields: list[str]) -> None:
         if self.stage == STAGES[1]:
@@ -135,19 +128,18 @@ class ApiProbe:
                 return
             self.server_version = version
             self.stage = STAGES[2]
-            start = f"71\0002\0{self._client_id}\0\0".encode()
-            self.socket.sendall(len(start).to_bytes(4, "big") + start)
+            self.socket.sendall(api_wire.start_api(self._client_id))
             return
         kind = fields[0]
-        if kind == _MANAGED_ACCOUNTS:
+        if kind == MANAGED_ACCOUNTS:
             self._accounts_seen = True
             self.accounts = sum(1 for account in fields[2].split(",") if account) if len(fields) > 2 else 0
-        elif kind == _NEXT_VALID_ID:
+        elif kind == NEXT_VALID_ID:
             self._id_seen = True
-        elif kind == _ERROR and len(fields) > 4 and fields[3] == "326":
+        elif kind == ERROR and len(fields) > 4 and fields[3] == "326":
             self._fail(f"client id {self._client_id} is in use")
             return
-        elif kind == _ERROR and len(fields) > 3:
+        elif kind == ERROR and len(fields) > 3:
             self.link = _LINK.get(fields[3], self.link)
         if self._accounts_seen and self._id_seen:
             if self.link or not self._link_seconds:
