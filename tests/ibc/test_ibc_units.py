@@ -168,7 +168,7 @@ def allowed(unit: str, verb: str) -> bool:
     pairs = re.findall(r"if \((\w+)\.test\(unit\) && /(.+?)/\.test\(verb\)\)", rule)
     found = [(named[name], verbs) for name, verbs in pairs]
     found += re.findall(r'if \(/(.+?)/\.test\(unit\) && verb === "(\w+)"\)', rule)
-    assert len(found) == rule.count("Result.YES") == 3
+    assert len(found) == rule.count("Result.YES") == 4
     return any(re.search(pattern, unit) and re.search(f"^(?:{verbs})$", verb) for pattern, verbs in found)
 
 
@@ -192,6 +192,9 @@ def test_operators_may_start_and_stop_each_act(unit: str) -> None:
         ("ibgateway-keep-token@live.service", "stop"),
         ("ibgateway-display@live.service", "stop"),
         ("ibgateway-watch.service", "stop"),
+        ("ibgateway-notify.service", "stop"),
+        ("ibgateway-digest.service", "start"),
+        ("ibgateway-test-alert.service", "stop"),
         ("ibgateway-firewall.service", "stop"),
         ("ssh.service", "stop"),
         ("xibgateway@live.service", "start"),
@@ -202,6 +205,10 @@ def test_operators_may_start_and_stop_each_act(unit: str) -> None:
 )
 def test_operators_may_do_nothing_else(unit: str, verb: str) -> None:
     assert not allowed(unit, verb)
+
+
+def test_operators_may_test_the_channels() -> None:
+    assert allowed("ibgateway-test-alert.service", "start")
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "reset-failed"])

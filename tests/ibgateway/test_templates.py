@@ -40,7 +40,7 @@ def test_firewall_names_the_ports_of_all_instances() -> None:
 def test_firewall_lets_only_the_named_accounts_in() -> None:
     text = render("firewall.nft.j2", ibgateway_allowed_users=["trader"])
     assert allowed(text, "api_ports") == {0, 994, 995, 1001}
-    assert allowed(text, "command_ports") == {0, 994, 995}
+    assert allowed(text, "command_ports") == {0, 995}
     assert allowed(text, "vnc_ports") == {0, 995}
     assert allowed(render("firewall.nft.j2"), "api_ports") == {0, 994, 995}
 
@@ -49,13 +49,14 @@ def test_firewall_lets_operators_see_the_displays_and_nothing_more() -> None:
     text = render("firewall.nft.j2", ibc_operators=["trader"])
     assert allowed(text, "vnc_ports") == {0, 995, 1001}
     assert allowed(text, "api_ports") == {0, 994, 995}
-    assert allowed(text, "command_ports") == {0, 994, 995}
+    assert allowed(text, "command_ports") == {0, 995}
 
 
 def test_firewall_knows_accounts_made_in_this_run() -> None:
     made = {"results": [{"name": "ibgateway", "uid": 7}, {"name": "ibgateway-watch", "uid": 8}]}
     text = render("firewall.nft.j2", host={"uids": {}}, _ibgateway_accounts_made=made)
-    assert allowed(text, "command_ports") == {0, 7, 8}
+    assert allowed(text, "api_ports") == {0, 7, 8}
+    assert allowed(text, "command_ports") == {0, 7}
 
 
 def test_a_forward_user_that_is_to_go_is_let_in_no_longer() -> None:
