@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import logging
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,7 +97,6 @@ class Presses:
         store: knows the buttons.
         views: what is known of each instance, by its name.
         actions: starts units.
-        clock: the time, in seconds since the epoch.
         incident: finds an incident by its number, so that its keeper's own copy is changed.
     """
 
@@ -108,14 +106,12 @@ class Presses:
         store: Store,
         views: Mapping[str, InstanceView],
         actions: Actions,
-        clock: Callable[[], float] = time.time,
         incident: Callable[[int], Incident | None] | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._views = views
         self._actions = actions
-        self._clock = clock
         self._incident = incident or store.incident
         self._shown: dict[str, float] = {}
 
