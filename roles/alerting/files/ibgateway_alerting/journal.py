@@ -1,34 +1,19 @@
-"""The journal: always a channel, so that every message can be read on the host too."""
+"""The log of watcher and notifier: our own sentences for the journal, and nothing that a library says."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+import threading
+import traceback
+from types import TracebackType
 
-from .messages import Message
-
-log = logging.getLogger(__name__)
-
-LEVELS = {
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "action": logging.WARNING,
-    "critical": logging.ERROR,
-}
 # sd-daemon(3): a line's priority, in front of it.
 PRIORITIES = {logging.ERROR: "<3>", logging.WARNING: "<4>"}
+PACKAGE = __package__.partition(".")[0]
 
-
-class JournalChannel:
-    """Writes messages to the log."""
-
-    name = "journal"
-
-    def send(self, message: Message) -> None:
-        """Log the message as one line."""
-        body = " | ".join(message.body.splitlines())
-        log.log(LEVELS[message.severity], "%s: %s", message.title, body)
+log = logging.getLogger(__name__)
 
 
 class _Formatter(logging.Formatter):
@@ -37,7 +22,35 @@ class _Formatter(logging.Formatter):
 
 
 def log_to_journal() -> None:
-    """Send the log to standard error: with priorities where journald reads it, plain where a person does."""
+    """Send our log to standard error: with priorities where journald reads it, plain where a person does.
+
+    Libraries that speak to channels log URLs and tokens, and so do the texts of their errors: of an error
+    that nobody expected, only its type and place are logged.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(message)s") if "JOURNAL_STREAM" in os.environ else None)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    ours = logging.getLogger(PACKAGE)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    ours.handlers = [handler]
+    logging.getLogger().handlers = [logging.NullHandler()]
+    logging.captureWarnings(True)
+    sys.excepthook = _unexpected
+    threading.excepthook = lambda arguments: _unexpected(
+        arguments.exc_type, arguments.exc_value, arguments.exc_traceback
+    )
+
+
+def place(error: BaseException | None) -> str:
+    """Type and origin of an error, fit for the log: its text may hold a secret."""
+    if error is None:
+        return "unknown"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"
+
+
+def _unexpected(kind: type[BaseException], error: BaseException | None, _where: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    log.critical("unexpected: %s", place(error) if error else kind.__name__)

@@ -1,1 +1,1 @@
-"""The notifier: the outbox to the channels, and button presses back. Knows secrets and the internet, not Gateway."""
+"""The notifier: outbox to channels, button presses back. It knows secrets and the internet, not Gateway."""

@@ -1,0 +1,177 @@
+"""The notifier's main loop. Nothing in it waits for a channel."""
+# ruff: noqa: TRY400 - the log is for people: one sentence, no traceback
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from datetime import datetime
+
+from .. import systemd
+from ..settings import Settings
+from ..store import Store, StoreError
+from . import health
+from .channels import Configured
+from .deadman import Deadman
+from .lane import Lane
+from .outward import Outward
+from .worker import Job, Worker
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.1
+"""Asking SQLite whether anything changed costs some 10 µs."""
+SECOND = 1.0
+PING_SECONDS = 5.0
+ROW_SECONDS = 30.0
+START_SECONDS = 60.0
+END_SECONDS = 2.0
+
+
+class Notifier:
+    """Runs a worker for each channel and one for the signs of life."""
+
+    def __init__(self, settings: Settings, configured: Configured, deadman_url: str) -> None:
+        """Prepare.
+
+        Args:
+            settings: the configuration.
+            configured: the channels.
+            deadman_url: where the sign of life goes, or empty.
+        """
+        self._settings = settings
+        self._problems = configured.problems
+        self._began = time.time()
+        self._stop = threading.Event()
+        self._lanes = [Lane(channel, settings.zone) for channel in configured.usable]
+        self._signs: list[health.Sign] = list(self._lanes)
+        jobs: dict[str, list[Job]] = {lane.name: [lane] for lane in self._lanes}
+        for lane in self._lanes:
+            if lane.name in configured.chats:
+                jobs[lane.name].append(self._poller(lane, configured.chats[lane.name]))
+        self._outward = Outward(
+            Deadman(deadman_url, settings.deadman_minutes), next(iter(configured.hosts), ""), self._reached
+        )
+        self._workers = [
+            Worker(name, work, lambda: Store(settings.database))
+            for name, work in {**jobs, "signs of life": [self._outward]}.items()
+        ]
+        self._told: dict[str, tuple[float, str]] | None = None
+
+    def _poller(self, lane: Lane, chat: int) -> Job:
+        from .presses import PressPoller
+
+        users = next(channel.users for channel in self._settings.channels if channel.name == lane.name)
+        poller = PressPoller(lane.channel, chat, users)
+        self._signs.append(poller)
+        return poller
+
+    def stop(self) -> None:
+        """End soon; may be called by a signal."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Deliver until `stop` is called."""
+        store = self._open()
+        if store is None:
+            return
+        for worker in self._workers:
+            worker.start()
+        for worker in self._workers:
+            worker.wait_started(START_SECONDS)
+        systemd.notify("READY=1", f"STATUS={self.status()}")
+        log.info("%s", self.status())
+        self._loop(store)
+        systemd.notify("STOPPING=1")
+        for worker in self._workers:
+            worker.stop()
+        for worker in self._workers:
+            worker.join(END_SECONDS)
+
+    def _open(self) -> Store | None:
+        """Open the database, however long that takes."""
+        known = {channel.name for channel in self._settings.channels}
+        while not self._stop.is_set():
+            try:
+                store = Store(self._settings.database)
+                forgotten = store.forget_channels(known, time.time())
+            except (StoreError, sqlite3.Error) as error:
+                log.error("%s; trying again", error)
+                self._stop.wait(PING_SECONDS)
+                continue
+            if forgotten:
+                log.warning("%d messages are not told: their channels are gone", forgotten)
+            return store
+        return None
+
+    def _loop(self, store: Store) -> None:
+        seen = inode = self._inode()
+        last_second = last_ping = last_row = float("-inf")
+        while not self._stop.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            try:
+                if seen != (seen := store.changes()):
+                    for worker in self._workers:
+                        worker.wake()
+                if now - last_second >= SECOND:
+                    last_second = now
+                    if inode != (inode := self._inode()) and inode is not None:
+                        log.error("the database was replaced: going on with the new one")
+                        store.close()
+                        store = Store(self._settings.database)
+                        for worker in self._workers:
+                            worker.reopen()
+                    if now - last_row >= ROW_SECONDS or self._told != self._failing():
+                        last_row = now
+                        self._write_row(store)
+            except (StoreError, sqlite3.Error) as error:
+                log.error("the database is not usable (%s)", error)
+                self._stop.wait(SECOND)
+            if now - last_ping >= PING_SECONDS:
+                last_ping = now
+                self._ping()
+
+    def _inode(self) -> int | None:
+        with contextlib.suppress(OSError):
+            return self._settings.database.stat().st_ino
+        return None
+
+    def _failing(self) -> dict[str, tuple[float, str]]:
+        unusable = {name: (self._began, problem) for name, problem in self._problems.items()}
+        return {**unusable, **health.failing(self._signs)}
+
+    def _write_row(self, store: Store) -> None:
+        self._told = self._failing()
+        delivered = max((lane.delivered for lane in self._lanes if lane.delivered), default=None)
+        store.remember("notifier", health.row(time.time(), self._told, delivered, self._outward.dns))
+
+    def _reached(self) -> float:
+        """When a channel's service last answered; 0 when none has."""
+        times = [lane.delivered for lane in self._lanes]
+        times += [getattr(sign, "reached", None) for sign in self._signs]
+        return max((moment for moment in times if moment), default=0.0)
+
+    def _ping(self) -> None:
+        """Answer systemd's watchdog, unless a worker is wedged: then a restart is what helps."""
+        still = [worker.name for worker in self._workers if not worker.moves()]
+        if still:
+            log.error("%s does not move: letting systemd restart the notifier", ", ".join(still))
+            return
+        systemd.notify("WATCHDOG=1", f"STATUS={self.status()}")
+
+    def status(self) -> str:
+        """One line for `systemctl status`."""
+        names = [lane.name for lane in self._lanes]
+        zone = self._settings.zone
+        return "; ".join(
+            [
+                f"telling {', '.join(names)}" if names else "telling nobody: no channel is usable",
+                *(
+                    f"{name} failing since {datetime.fromtimestamp(since, zone):%H:%M %Z}: {words}"
+                    for name, (since, words) in self._failing().items()
+                ),
+            ]
+        )
