@@ -2,33 +2,29 @@
 """A stand-in for Telegram and for the phone that shows it: the Bot API, and a page with buttons to press.
 
 Bot API: /botTOKEN/METHOD, as far as the notifier needs it. For people: GET /, the page beside this file.
-For tests: GET /messages, and POST in JSON /press, /delete, /script, /approve; see `Control`. Every call of the
-Bot API is recorded as a JSON line when --record names a file.
+For tests: GET /messages, and POST in JSON /press, /delete, /script, /approve; see `Control`. Every call
+of the Bot API is recorded as a JSON line when --record names a file.
 """
 
 import argparse
 import json
-import os
 import shlex
-import socket
-import struct
 import subprocess
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from scripted import Json, Script, obeyed, record, reset
+
 PAGE = Path(__file__).with_name("phone.html")
 MAX_BODY = 12 << 20  # bytes; Telegram takes photos of up to 10 MB
 MOST_TEXT, MOST_CAPTION, MOST_DATA, MOST_ANSWER = 4096, 1024, 64, 200  # the Bot API's limits
 ANSWER_SECONDS = 60.0  # after which a pressed button's wheel stops; Telegram does not say how long it takes
-
-Json = dict[str, Any]
 
 
 class ApiError(Exception):
@@ -43,47 +39,6 @@ class ApiError(Exception):
         super().__init__(text)
         self.status = status
         self.retry_after = retry_after
-
-
-class Script:
-    """What to do in place of an honest answer, one entry for each coming call.
-
-    An entry is one of {"status": 429, "text": "…", "retry_after": 5}, {"hang": SECONDS}, {"reset": true},
-    {"ok": true}; with "taken": true the call is obeyed first, and only its answer is lost. A last entry with
-    "always": true stays.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Condition()
-        self._entries: dict[str, list[Json]] = {}
-        self._ended = 0
-
-    def add(self, method: str, entries: list[Json]) -> None:
-        """Append entries for a method, or for every one named "*"."""
-        with self._lock:
-            self._entries.setdefault(method, []).extend(entries)
-
-    def clear(self) -> None:
-        """Be honest again, and let go what hangs."""
-        with self._lock:
-            self._entries.clear()
-            self._ended += 1
-            self._lock.notify_all()
-
-    def next(self, method: str) -> Json:
-        """What to do with this call; empty for an honest answer."""
-        with self._lock:
-            for name in (method, "*"):
-                entries = self._entries.get(name)
-                if entries:
-                    return entries[0] if entries[0].get("always") else entries.pop(0)
-        return {}
-
-    def hang(self, seconds: float) -> None:
-        """Wait so long, or until `clear`."""
-        with self._lock:
-            now = self._ended
-            self._lock.wait_for(lambda: self._ended != now, seconds)
 
 
 class Phone:
@@ -302,7 +257,7 @@ class Control:
         Args:
             path: /press, /delete, /script or /approve.
             given: for /press what `Phone.press` takes; for /delete {"message": id}; for /script
-                {"method": name, "answers": [entry, …]} as `Script` takes them, or {"clear": true}.
+                what `Script.obey` takes.
 
         Raises:
             LookupError: there is no such thing.
@@ -311,10 +266,8 @@ class Control:
             return {"query": self._phone.press(given)}
         if path == "/delete":
             self._phone.delete(int(given["message"]))
-        elif path == "/script" and given.get("clear"):
-            self._script.clear()
         elif path == "/script":
-            self._script.add(given.get("method", "*"), given["answers"])
+            self._script.obey(given)
         elif path == "/approve" and self._approve:
             done = subprocess.run(
                 shlex.split(self._approve), capture_output=True, text=True, timeout=30, check=False
@@ -325,9 +278,7 @@ class Control:
         return {}
 
 
-def handler(
-    phone: Phone, script: Script, control: Control, token: str, record: Callable[[Json], None]
-) -> type:
+def handler(phone: Phone, script: Script, control: Control, token: str, keep: Callable[[Json], None]) -> type:
     """Make the class that answers requests.
 
     Args:
@@ -335,13 +286,15 @@ def handler(
         script: what to do in place of an honest answer.
         control: for people and tests.
         token: the one bot's token; empty accepts any.
-        record: keeps one call.
+        keep: records one call.
     """
 
     class Server(BaseHTTPRequestHandler):
         """Speaks the Bot API to the notifier and HTML to people."""
 
         protocol_version = "HTTP/1.1"
+        # Head and body leave in two writes; the second shall not wait for the first to be acknowledged.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
@@ -376,21 +329,22 @@ def handler(
                 **given,
             }
             used, _, method = path.removeprefix("/bot").partition("/")
-            entry = {"time": time.time(), "method": method, "given": _readable(given)}
+            entry = {"method": method, "given": _readable(given)}
             plan = script.next(method)
             status, answer = 0, b""
-            if not plan or plan.get("taken") or plan.get("ok"):
+            if obeyed(plan):
                 status, answer = self._honest(used, method, given)
             if "status" in plan:
                 status, answer = _failure(
                     ApiError(plan["status"], plan.get("text", "scripted"), plan.get("retry_after"))
                 )
             if method != "getUpdates" or status != 200:
-                record({**entry, "status": status, **({"plan": plan} if plan else {})})
+                keep({**entry, "status": status, **({"plan": plan} if plan else {})})
             if plan.get("hang"):
                 script.hang(plan["hang"])
             if plan.get("hang") or plan.get("reset"):
-                self._reset()
+                self.close_connection = True
+                reset(self.connection)
             else:
                 self._reply(status, answer, "application/json")
 
@@ -402,12 +356,6 @@ def handler(
             except ApiError as error:
                 return _failure(error)
             return 200, json.dumps({"ok": True, "result": result}).encode()
-
-        def _reset(self) -> None:
-            """End the connection without a word: linger on, zero seconds, is a reset (socket(7))."""
-            self.close_connection = True
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
 
         def _json(self, status: int, content: Json) -> None:
             self._reply(status, json.dumps(content).encode(), "application/json")
@@ -470,23 +418,6 @@ def _readable(given: Json) -> Json:
     return {key: f"{len(value)} bytes" if isinstance(value, bytes) else value for key, value in given.items()}
 
 
-def recorder(path: Path | None) -> Callable[[Json], None]:
-    """Make the function that appends a call to a file, in one write; without a file it does nothing."""
-
-    def record(entry: Json) -> None:
-        if path is None:
-            return
-        moment = datetime.fromtimestamp(entry["time"], UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({**entry, "time": moment.replace("+00:00", "Z")}, ensure_ascii=False) + "\n"
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(handle, line.encode())
-        finally:
-            os.close(handle)
-
-    return record
-
-
 class Server(ThreadingHTTPServer):
     """A thread for each connection, so that one that hangs holds up no other."""
 
@@ -494,11 +425,15 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
 
 
-def serve(port: int, user: int, token: str = "", record: Path | None = None, approve: str = "") -> Server:
-    """Make a server on 127.0.0.1; port 0 takes a free one."""
+def serve(port: int, user: int, token: str = "", kept: Path | None = None, approve: str = "") -> Server:
+    """Make a server on 127.0.0.1; port 0 takes a free one. The arguments are those of the command line."""
     phone, script = Phone(user), Script()
-    control = Control(phone, script, approve)
-    return Server(("127.0.0.1", port), handler(phone, script, control, token, recorder(record)))
+
+    def keep(entry: Json) -> None:
+        if kept is not None:
+            record(kept, entry)
+
+    return Server(("127.0.0.1", port), handler(phone, script, Control(phone, script, approve), token, keep))
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ SOURCE = Path(__file__).resolve().parents[2] / "testbed" / "webhook_receiver.py"
 
 
 @pytest.fixture
-def receiver(tmp_path):
+def receiver(tmp_path, monkeypatch):
+    # On a host it lies beside what it imports.
+    monkeypatch.syspath_prepend(SOURCE.parent)
     spec = importlib.util.spec_from_file_location("webhook_receiver", SOURCE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
