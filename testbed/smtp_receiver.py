@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A stand-in for a mail server: takes every mail on 127.0.0.1, records each as a JSON line.
 
-It speaks as much of RFC 5321 as a client needs that neither signs in nor encrypts. With `--answer 451` it refuses
-every mail.
+It speaks as much of RFC 5321 as a client needs that neither signs in nor encrypts. With `--answer 451` it
+refuses every mail.
 """
 
 import argparse
