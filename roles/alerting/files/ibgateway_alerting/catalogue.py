@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("catalogue.toml")
-ACTIONS = ("push", "later_30", "later_120", "mine", "soft_restart", "log")
-"""What a button can do; see docs/alerting.md."""
 UNKNOWN = "unknown_event"
 """The kind that stands in for one that is not in the table."""
 _ID = re.compile(r"[a-z][a-z_]*")
@@ -51,7 +49,6 @@ class Entry:
         machine: what the machine does about it.
         you: what the reader does now: a command, or a step.
         over: the sentence when it has ended.
-        buttons: what may be pressed under its messages.
         problems: numbers of the problems of the IB Key guide that show themselves like this.
         scenarios: command lines of `gateway-sim INSTANCE` that provoke it.
         no_scenario: how else it is provoked, or why it cannot be, where there is no scenario.
@@ -64,7 +61,6 @@ class Entry:
     machine: str
     you: str
     over: str = "It is over."
-    buttons: tuple[str, ...] = ()
     problems: tuple[int, ...] = ()
     scenarios: tuple[str, ...] = ()
     no_scenario: str = ""
@@ -120,14 +116,12 @@ def _entry(kind: str, table: dict[str, Any]) -> Entry:
         raise CatalogueError(f"{kind!r} is no id")
     fields = dict(table)
     variants = tuple(_variant(kind, variant) for variant in fields.pop("variants", []))
-    for key in ("buttons", "problems", "scenarios"):
+    for key in ("problems", "scenarios"):
         fields[key] = tuple(fields.get(key, ()))
     try:
         made = Entry(id=kind, variants=variants, **fields)
     except TypeError as error:
         raise CatalogueError(f"{kind}: {error}") from None
-    if unknown := set(made.buttons) - set(ACTIONS):
-        raise CatalogueError(f"{kind}: no button does {unknown.pop()}")
     if bool(made.scenarios) == bool(made.no_scenario):
         raise CatalogueError(f"{kind}: name scenarios, or say in no_scenario why there are none")
     _check_places(kind, made.title, made.happened, made.machine, made.over, allowed=set())

@@ -244,9 +244,9 @@ def parse_time(text: str | None) -> float | None:
         return None
     try:
         whole = time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")
+        return calendar.timegm(whole) + float("0" + text[19:-1] if text[19:20] == "." else 0)
     except ValueError:
         return None
-    return calendar.timegm(whole) + float("0" + text[19:-1] if text[19:20] == "." else 0)
 
 
 def _not_permitted(file: Path) -> CtlError:

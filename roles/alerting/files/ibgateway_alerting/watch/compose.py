@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from ibgatewaylib.ctl_host import parse_time
 
 from ..catalogue import Variant, entry
 from ..model import HOST, Incident, Message
@@ -26,10 +28,10 @@ SHOWN = {
     "path": "On",
     "free": "Free",
     "channel": "Channel",
-    "count": "Count",
-    "failed_remedy": "Tried",
 }
 """Parts of an incident's detail that may be shown, and what to call them. The others stay on the host."""
+SHOWN_TIMES = {"until": "Until"}
+"""The same for times, written in RFC 3339."""
 
 NO_MORE = "no further message about this."
 WHEN_OVER = "a message when it is over."
@@ -86,12 +88,12 @@ def message(incident: Incident, phase: str, context: Context) -> Message:
         incident.severity,
         headline(incident.severity, incident.instance, context.host, title),
         first,
-        details=details(incident.detail),
+        details=details(incident.detail, context),
         since=_since(incident, context),
         machine=said["machine"],
         you=said["you"].replace("{name}", incident.instance),
         next_step=context.next_step,
-        explain=incident.kind,
+        explain=known.id,
     )
 
 
@@ -109,7 +111,7 @@ def compose(
     you: str,
     since: str = "",
     next_step: str = "",
-    details: tuple[str, ...] = (),
+    details: Sequence[str] = (),
     explain: str = "",
 ) -> Message:
     """The one layout of every message.
@@ -137,8 +139,13 @@ def compose(
     return Message(severity, title, "\n".join(lines))
 
 
-def details(detail: Mapping[str, Any]) -> tuple[str, ...]:
-    """The evidence that may be shown, one line each."""
+def details(detail: Mapping[str, Any], context: Context) -> tuple[str, ...]:
+    """The evidence that may be shown, one line each.
+
+    Args:
+        detail: an incident's; may hold foreign text, and things of any kind.
+        context: the situation.
+    """
     shown = []
     for key, label in SHOWN.items():
         value = detail.get(key)
@@ -146,6 +153,9 @@ def details(detail: Mapping[str, Any]) -> tuple[str, ...]:
             value = ", ".join(str(part) for part in value)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
             shown.append(f"{label}: {clean(str(value))}")
+    for key, label in SHOWN_TIMES.items():
+        if (moment := parse_time(detail.get(key))) is not None:
+            shown.append(f"{label}: {when(moment, context.zone, context.now)}")
     return tuple(shown)
 
 
