@@ -10,13 +10,16 @@ from dataclasses import replace
 
 import pytest
 from conftest import channel
+from ibgateway_alerting.catalogue import catalogue
 from ibgateway_alerting.model import Incident, Press
 from ibgateway_alerting.watch import login
 from ibgateway_alerting.watch.actions import CONSENT, SOFT_RESTART, Actions, Result
 from ibgateway_alerting.watch.compose import Context
 from ibgateway_alerting.watch.presses import (
     LABELS,
+    PUSH_KINDS,
     SECONDS,
+    SOFT_KINDS,
     Outcome,
     Presses,
     events_message,
@@ -122,7 +125,7 @@ def test_the_push_starts_the_consent_of_that_instance_and_is_noted(desk):
 
 
 def test_a_push_under_another_incident_goes_to_the_same_conversation(desk):
-    talk, missed = desk.incident(), desk.incident("push_missed")
+    talk, missed = desk.incident("push_missed"), desk.incident("session_taken")
     desk.views["live"].login.phase = MISSED
     desk.press(desk.buttons(missed, "push")["push"])
     assert login.phase(stored(desk, talk), desk.views["live"], desk.clock()) == STARTED
@@ -277,7 +280,7 @@ def test_a_double_press_starts_one_login(desk):
 
 
 def test_two_messages_that_offer_the_push_start_one_login(desk):
-    talk, missed = desk.incident(), desk.incident("push_missed")
+    talk, missed = desk.incident("push_missed"), desk.incident("session_taken")
     first, second = desk.buttons(talk, "push"), desk.buttons(missed, "push")
     assert desk.press(first["push"]).accepted
     assert refused(desk, second["push"]) == "A login is under way already."
@@ -503,16 +506,20 @@ def view(state: str, **more) -> InstanceView:
     return InstanceView("live", state=state, unit="active", **more)
 
 
+LATER = ["later_30", "later_120"]
+
+
 @pytest.mark.parametrize(
     ("kind", "severity", "seen", "expected"),
     [
         ("link_lost", "warning", view("ready"), ["soft_restart", "mine", "log"]),
-        ("link_lost", "critical", view("ready"), ["soft_restart", "later_30", "later_120", "mine", "log"]),
+        ("link_lost", "critical", view("ready"), ["soft_restart", *LATER, "mine", "log"]),
         ("link_lost", "warning", view("starting"), ["mine", "log"]),
-        ("competing_session", "action", view("parked"), ["push", "later_30", "later_120", "mine", "log"]),
-        ("competing_session", "action", view("ready"), ["later_30", "later_120", "mine", "log"]),
-        ("credentials_rejected", "critical", view("parked"), ["later_30", "later_120", "mine", "log"]),
-        ("disk_full", "critical", None, ["later_30", "later_120", "mine"]),
+        ("competing_session", "action", view("parked"), ["push", *LATER, "mine", "log"]),
+        ("competing_session", "action", view("ready"), [*LATER, "mine", "log"]),
+        ("credentials_rejected", "critical", view("parked"), [*LATER, "mine", "log"]),
+        ("stopped", "info", view("stopped"), ["push"]),
+        ("disk_full", "critical", None, [*LATER, "mine"]),
         ("login_deferred", "info", view("deferred"), []),
     ],
 )
@@ -520,8 +527,12 @@ def test_what_a_message_offers(kind, severity, seen, expected):
     assert offers(Incident("live", kind, severity, 0.0), seen, 0.0) == expected
 
 
+def test_the_kinds_with_a_button_are_in_the_catalogue():
+    assert {*SOFT_KINDS, *PUSH_KINDS} <= set(catalogue())
+
+
 def test_what_is_taken_on_is_not_offered_again():
-    incident = Incident("live", "link_lost", "critical", 0.0, acknowledged=1.0, acknowledged_by="Anna")
+    incident = Incident("live", "api_down", "critical", 0.0, acknowledged=1.0, acknowledged_by="Anna")
     assert offers(incident, view("ready"), 0.0) == ["soft_restart", "log"]
 
 

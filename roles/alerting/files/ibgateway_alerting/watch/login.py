@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..catalogue import entry
 from ..model import EDIT, EDIT_OR_SEND, SEND, Incident, Message
 from ..text import clean, countdown, duration, when
 from .compose import NO_MORE, Context, compose, headline
@@ -29,7 +30,7 @@ COUNTDOWN = 15.0
 BEGINS_WITHIN = 240.0
 """Seconds from a press to the launcher's next event: logging out takes 55 s at most, Java's start 120 s."""
 
-PUSH, LATER_30, LATER_120, MINE, LOG = "push", "later_30", "later_120", "mine", "log"
+PUSH, LATER_30, LATER_120, MINE = "push", "later_30", "later_120", "mine"
 
 
 # --- phases -----------------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ def press(incident: Incident, by: str, now: float) -> None:
     """Note that somebody asked for the push.
 
     Args:
-        incident: the open incident `login`.
+        incident: the open incident of the conversation.
         by: who.
         now: seconds since the epoch.
     """
@@ -51,7 +52,7 @@ def refuse(incident: Incident, sentence: str, now: float) -> None:
     """Note that the login that somebody asked for was not begun.
 
     Args:
-        incident: the open incident `login`.
+        incident: the open incident of the conversation.
         sentence: why.
         now: seconds since the epoch.
     """
@@ -62,7 +63,7 @@ def phase(incident: Incident, view: InstanceView, now: float) -> str:
     """How far the conversation has come; empty when there is none.
 
     Args:
-        incident: the incident `login`.
+        incident: the incident of the conversation.
         view: what is known of its instance.
         now: seconds since the epoch.
     """
@@ -107,7 +108,7 @@ def compose_login(
     """Word the phase that the conversation is in.
 
     Args:
-        incident: the incident `login`.
+        incident: the incident of the conversation.
         view: what is known of its instance; it has a `login`.
         now: seconds since the epoch.
         context: the situation; `extra` names `budget_logins`, how many logins the budget allows altogether.
@@ -134,15 +135,14 @@ def actions(incident: Incident, view: InstanceView, now: float) -> list[str]:
     """What can be pressed in the phase that the conversation is in.
 
     Args:
-        incident: the incident `login`.
+        incident: the incident of the conversation.
         view: what is known of its instance.
         now: seconds since the epoch.
     """
     now_in = phase(incident, view, now)
     if now_in not in ASKING or (now_in == MISSED and view.policy == "auto"):
         return []
-    mine = [] if incident.acknowledged else [MINE]
-    return [PUSH, LATER_30, LATER_120, *mine, LOG]
+    return [PUSH, LATER_30, LATER_120, *([] if incident.acknowledged else [MINE])]
 
 
 def outcome(view: InstanceView) -> str:
@@ -197,13 +197,20 @@ def _since(incident: Incident, view: InstanceView, now_in: str) -> float:
     return view.login.since
 
 
+_FOLLOWS = {
+    STARTED: "a message when the push is on its way.",
+    DEFERRED: "a message when the login goes on.",
+    PUSH_SENT: "a message when you have answered, or the time is over.",
+    CODE: "a message when the login is done, or the time is over.",
+    ANSWERED: "a message when Gateway is ready.",
+}
+
+
 def _next(incident: Incident, view: InstanceView, now_in: str, now: float, context: Context) -> str:
     if now_in in ENDS:
         return NO_MORE
-    if now_in in (STARTED, DEFERRED, ANSWERED):
-        return "this message changes when the login goes on."
-    if now_in in (PUSH_SENT, CODE):
-        return "this message changes when you have answered, or the time is over."
+    if now_in in _FOLLOWS:
+        return _FOLLOWS[now_in]
     if incident.snoozed_until and incident.snoozed_until > now:
         return f"it asks again at {when(incident.snoozed_until, context.zone, now)}."
     if incident.acknowledged:
@@ -217,11 +224,12 @@ def _asked(case: _Case) -> _Words:
     why = clean(login.text)
     due = "The weekly login is due." if weekly else f"A login is due{f': {why}' if why else ''}."
     goes_on = " What runs goes on running until then." if case.view.state == "ready" else ""
+    words = entry("login").words({})
     return _Words(
-        "action",
-        "Weekly login: may I send you the push?" if weekly else "May I send you the push?",
+        case.incident.severity,
+        f"Weekly login: {words.title[0].lower()}{words.title[1:]}" if weekly else words.title,
         f"{due} It needs IB Key on your phone, so it waits for your word.",
-        f"It sends nothing to IBKR before you say so.{goes_on}",
+        f"{words.machine}{goes_on}",
         case.ask_for_it,
     )
 
@@ -295,33 +303,28 @@ def _ready(case: _Case) -> _Words:
 
 
 def _missed(case: _Case) -> _Words:
+    kind = case.incident.kind if case.incident.kind != "login" else "push_missed"
+    words = entry(kind).words({"policy": case.view.policy})
     again = case.view.budget_next
-    if case.view.policy == "auto":
-        at = f" at {case.clock(again)}" if again is not None and again > case.now else ""
-        machine = f"It sends another push{at}, as your policy auto says."
-        you = "Keep your phone at hand and IBKR Mobile open."
-    else:
-        machine = "It sends no other push by itself: IBKR may count each one as a failed login."
-        you = case.ask_for_it
+    at = f" Not before {case.clock(again)}." if again is not None and again > case.now else ""
     return _Words(
-        "action",
-        f"Push missed{f', {case.left}' if case.left else ''}",
-        "Nobody answered the push in time, and IBKR has withdrawn it.",
-        machine,
-        f"{you} Did no push arrive? Open IBKR Mobile by hand, then look at notifications, battery saver and "
-        "do-not-disturb.",
+        case.incident.severity,
+        f"{words.title}{f', {case.left}' if case.left else ''}",
+        words.happened,
+        f"{words.machine}{at}",
+        words.you.replace("{name}", case.view.name),
     )
 
 
 def _refused(case: _Case) -> _Words:
     refused = case.incident.detail.get("refused")
-    why = clean(refused["text"]) if refused else "nothing was heard of it since"
+    why = clean(refused["text"]) if refused else f"nothing was heard of it in {duration(BEGINS_WITHIN)}"
     return _Words(
-        "action",
+        case.incident.severity,
         "Login not begun",
         f"The login was not begun: {why}.",
-        "It sends nothing to IBKR before you say so.",
-        f"Does nothing speak against it any more? {case.ask_for_it}",
+        entry("login").words({}).machine,
+        f"Is that out of the way? {case.ask_for_it}",
     )
 
 

@@ -20,12 +20,13 @@ from ..text import clean, when
 from . import login
 from .actions import CONSENT, SOFT_RESTART, Actions, Result
 from .compose import NO_MORE, Context, compose, headline
-from .login import LATER_30, LATER_120, LOG, MINE, PUSH
+from .conditions import LOGIN_KINDS
+from .login import LATER_30, LATER_120, MINE, PUSH
 from .view import RUNNING, InstanceView
 
 log = logging.getLogger(__name__)
 
-SOFT, SOFT_YES, SOFT_NO = "soft_restart", "soft_restart_yes", "soft_restart_no"
+LOG, SOFT, SOFT_YES, SOFT_NO = "log", "soft_restart", "soft_restart_yes", "soft_restart_no"
 
 LABELS = {
     PUSH: "Send me the push",
@@ -50,8 +51,8 @@ NEEDS_LOGIN = ("parked", "failed", "stopped")
 SOFT_KINDS = ("link_lost", "farm_down", "api_down", "api_wedged")
 """Incidents that a restart by the token may end."""
 PUSH_KINDS = (
-    "push_missed", "push_missed_repeatedly", "second_factor_refused", "competing_session", "session_taken",
-    "connection_failed", "maintenance", "stuck", "crashed", "restarts_used_up", "stopped", "unit_failed",
+    "second_factor_refused", "code_rejected", "competing_session", "session_taken", "connection_failed",
+    "maintenance", "stuck", "crashed", "restarts_used_up", "unit_failed", "parked", "stopped",
 )  # fmt: skip
 """Incidents after which the same login may be tried again as it is; others need a correction first."""
 
@@ -148,12 +149,12 @@ class Presses:
             what to tell; None when nobody asked for it here, or the instance's own events tell more.
         """
         incident = self._asked_for(result)
-        if incident is None or (result.ok and incident.kind == "login"):
+        if incident is None or (result.ok and incident.kind in LOGIN_KINDS):
             return None
         incident.detail.pop("pressed")
         if not result.ok:
             incident.acknowledged, incident.acknowledged_by = None, ""
-            if incident.kind == "login":
+            if incident.kind in LOGIN_KINDS:
                 login.refuse(incident, result.text, now)
         self._store.save_incident(incident)
         return Outcome(bool(result.ok), result.text, incident, tell=True, note=clean(result.text))
@@ -228,7 +229,7 @@ class Presses:
         return f"No login is needed: {view.name} is {view.state}."
 
     def _login_of(self, instance: str) -> Incident | None:
-        return next((one for one in self._open(instance) if one.kind == "login"), None)
+        return next((one for one in self._open(instance) if one.kind in LOGIN_KINDS), None)
 
     # --- what is done -------------------------------------------------------------------------------------
 
@@ -261,7 +262,7 @@ class Presses:
 
     def _push(self, incident: Incident, by: str, now: float) -> None:
         self._begin(CONSENT, incident, by, now)
-        if incident.kind == "login":
+        if incident.kind in LOGIN_KINDS:
             return
         _take_on(incident, by, now)
         if talk := self._login_of(incident.instance):
@@ -291,18 +292,17 @@ def offers(incident: Incident, view: InstanceView | None, now: float) -> list[st
         view: what is known of its instance; None for the host.
         now: seconds since the epoch.
     """
-    if view is not None and incident.kind == "login":
+    if view is not None and incident.kind in LOGIN_KINDS:
         return login.actions(incident, view, now)
     found = []
     if view is not None:
         if incident.kind in PUSH_KINDS and view.state in NEEDS_LOGIN:
-            found.append(PUSH)
+            found += [PUSH]
         if incident.kind in SOFT_KINDS and view.ready:
-            found.append(SOFT)
-    if incident.severity in ("action", "critical"):
-        found += [LATER_30, LATER_120] if not incident.acknowledged else []
-    if incident.severity != "info" and not incident.acknowledged:
-        found.append(MINE)
+            found += [SOFT]
+    if incident.severity != "info" and incident.acknowledged is None:
+        # A snooze is for what is told again and again, and passed on.
+        found += [LATER_30, LATER_120, MINE] if incident.severity != "warning" else [MINE]
     return [*found, LOG] if view is not None and incident.severity != "info" else found
 
 
