@@ -1,16 +1,17 @@
 """The database between watcher and notifier: incidents, outbox, buttons, presses, and both processes' memory.
 
 SQLite in WAL mode. What is written inside one `transaction()` is on disk altogether or not at all: an event's
-position is saved with the incidents and messages it made, so a crash neither loses a message nor makes it twice.
+position is saved with the incidents and messages it made: a crash neither loses a message nor makes it twice.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from typing import Any
 from .model import Button, Incident, Message, Press, Queued
 
 VERSION = 1
+SET_ASIDE = "set_aside"
+"""Key of the memory: name of the damaged file that was set aside, until people were told."""
 BUSY_SECONDS = 5.0
 """The other process writes for milliseconds; a wait this long means that something is wrong."""
 
+_GENERATION = 1 << 32
 _SCHEMA = """
 CREATE TABLE memory(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE incidents(
@@ -41,8 +45,8 @@ CREATE TABLE buttons(
     expires REAL NOT NULL, used REAL) WITHOUT ROWID;
 CREATE TABLE presses(
     id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, update_id TEXT NOT NULL,
-    user INTEGER NOT NULL, nonce TEXT NOT NULL, received REAL NOT NULL, handled REAL, accepted INTEGER, answer TEXT,
-    UNIQUE(channel, update_id));
+    user INTEGER NOT NULL, nonce TEXT NOT NULL, received REAL NOT NULL, handled REAL, accepted INTEGER,
+    answer TEXT, UNIQUE(channel, update_id));
 """
 
 _INCIDENT_COLUMNS = (
@@ -52,7 +56,15 @@ _INCIDENT_COLUMNS = (
 
 
 class StoreError(Exception):
-    """The database cannot be used; the text names the file and the reason."""
+    """The database cannot be used; the text names the file and the reason.
+
+    Attributes:
+        damaged: its content is broken; only opening it anew helps, which sets it aside.
+    """
+
+    def __init__(self, sentence: str, *, damaged: bool = False) -> None:
+        super().__init__(sentence)
+        self.damaged = damaged
 
 
 class Store:
@@ -61,7 +73,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open the database, and make it where there is none.
 
-        A damaged file is set aside as `NAME.damaged-N` and a new one begun; `set_aside` then names it.
+        A damaged file is set aside as `NAME.damaged-N` and a new one begun, which remembers that under
+        `SET_ASIDE`, for whoever tells people.
 
         Args:
             path: the database file. Its directory must exist.
@@ -70,17 +83,34 @@ class Store:
             StoreError: it cannot be opened or made, for instance because the disk is full.
         """
         self.path = path
-        self.set_aside: Path | None = None
+        self._generation = 0
+        self._db, self._inode = self._begin()
+
+    def _begin(self) -> tuple[sqlite3.Connection, int]:
+        """Open, alone: of two processes that find it damaged, only the first may set it aside."""
         try:
-            self._db = self._open()
+            lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be used: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._open_or_begin_anew()
+        finally:
+            os.close(lock)
+
+    def _open_or_begin_anew(self) -> tuple[sqlite3.Connection, int]:
+        try:
+            db = self._open()
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
-                raise StoreError(f"{path} cannot be used: {error}") from error
-            self.set_aside = self._move_away()
+                raise StoreError(f"{self.path} cannot be used: {error}") from error
             try:
-                self._db = self._open()
-            except sqlite3.DatabaseError as again:
-                raise StoreError(f"{path} cannot be made: {again}") from again
+                aside = self._move_away()
+                db = self._open()
+                db.execute("INSERT INTO memory VALUES(?,?)", (SET_ASIDE, json.dumps(aside.name)))
+            except (sqlite3.Error, OSError) as again:
+                raise StoreError(f"{self.path} cannot be made: {again}") from again
+        return db, os.stat(self.path).st_ino  # noqa: PTH116 - see _follow
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -94,15 +124,17 @@ class Store:
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")
             db.execute("COMMIT")
-            if version > VERSION:
-                db.close()
-                raise StoreError(f"{self.path} was written by a newer release: run that release's playbook")
-            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise sqlite3.DatabaseError("database disk image is malformed")
-        except sqlite3.Error:
+            self._check(db, version)
+        except (sqlite3.Error, StoreError):
             db.close()
             raise
         return db
+
+    def _check(self, db: sqlite3.Connection, version: int) -> None:
+        if version > VERSION:
+            raise StoreError(f"{self.path} was written by a newer release: run that release's playbook")
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("database disk image is malformed")
 
     def _move_away(self) -> Path:
         number = 1
@@ -113,6 +145,28 @@ class Store:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self.path}{suffix}")  # noqa: PTH108 - a name made of text
         return aside
+
+    def _follow(self) -> None:
+        """Go to the new file when the other process has set the old one aside, or somebody removed it."""
+        try:
+            same = os.stat(self.path).st_ino == self._inode  # noqa: PTH116 - ten times a second
+        except OSError:
+            same = False
+        if not same:
+            self._db.close()
+            self._db, self._inode = self._begin()
+            self._generation += 1
+
+    def _run(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"{self.path} cannot be used: {error}", damaged=_is_damage(error))
 
     def close(self) -> None:
         """Close the connection."""
@@ -125,16 +179,11 @@ class Store:
         Raises:
             StoreError: it cannot be written: the disk is full, or the file is damaged. Nothing was written.
         """
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path} cannot be written: {error}") from error
+        self._follow()
+        self._run("BEGIN IMMEDIATE")
         try:
             yield
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._undo()
-            raise StoreError(f"{self.path} cannot be written: {error}") from error
+            self._run("COMMIT")
         except BaseException:
             self._undo()
             raise
@@ -145,18 +194,19 @@ class Store:
 
     def changes(self) -> int:
         """A number that differs when another process has written since; cheap to ask ten times a second."""
-        return self._db.execute("PRAGMA data_version").fetchone()[0]
+        self._follow()
+        return self._generation * _GENERATION + self._run("PRAGMA data_version").fetchone()[0]
 
     # --- memory: positions, states, reminders; JSON by key ---
 
     def recall(self, key: str, default: Any = None) -> Any:
         """What was remembered under a key."""
-        row = self._db.execute("SELECT value FROM memory WHERE key=?", (key,)).fetchone()
+        row = self._run("SELECT value FROM memory WHERE key=?", (key,)).fetchone()
         return json.loads(row[0]) if row else default
 
     def remember(self, key: str, value: Any) -> None:
         """Remember something JSON can hold."""
-        self._db.execute("INSERT OR REPLACE INTO memory VALUES(?,?)", (key, json.dumps(value)))
+        self._run("INSERT OR REPLACE INTO memory VALUES(?,?)", (key, json.dumps(value)))
 
     # --- incidents ---
 
@@ -184,15 +234,15 @@ class Store:
         row["id"] = row["id"] or None
         if incident.id:
             sets = ",".join(f"{column}=:{column}" for column in _INCIDENT_COLUMNS[1:])
-            self._db.execute(f"UPDATE incidents SET {sets} WHERE id=:id", row)  # noqa: S608 - our own names
+            self._run(f"UPDATE incidents SET {sets} WHERE id=:id", row)  # noqa: S608 - our own names
         else:
             values = ",".join(f":{column}" for column in _INCIDENT_COLUMNS)
-            incident.id = self._db.execute(f"INSERT INTO incidents VALUES({values})", row).lastrowid
+            incident.id = self._run(f"INSERT INTO incidents VALUES({values})", row).lastrowid
         return incident
 
     def _incidents(self, where: str, *values: Any) -> list[Incident]:
         columns = ",".join(_INCIDENT_COLUMNS)
-        found = self._db.execute(f"SELECT {columns} FROM incidents {where}", values)  # noqa: S608 - our own names
+        found = self._run(f"SELECT {columns} FROM incidents {where}", values)  # noqa: S608 - our own names
         records = (dict(zip(_INCIDENT_COLUMNS, row, strict=True)) for row in found)
         return [Incident(**{**record, "detail": json.loads(record["detail"])}) for record in records]
 
@@ -208,7 +258,7 @@ class Store:
             its number.
         """
         content = json.dumps(asdict(message))
-        cursor = self._db.execute(
+        cursor = self._run(
             "INSERT INTO outbox(channel,incident,mode,message,created,since) VALUES(?,?,?,?,?,?)",
             (channel, incident, mode, content, now, now if since is None else since),
         )
@@ -216,7 +266,7 @@ class Store:
 
     def waiting(self, channel: str, most: int = 50) -> list[Queued]:
         """The next messages of a channel, in their order."""
-        rows = self._db.execute(
+        rows = self._run(
             "SELECT id,channel,incident,mode,message,created,since,attempts,next_try FROM outbox "
             "WHERE channel=? AND done IS NULL ORDER BY id LIMIT ?",
             (channel, most),
@@ -225,7 +275,7 @@ class Store:
 
     def newer_of_incident(self, queued: Queued) -> bool:
         """Whether the channel has a later message about the same incident waiting."""
-        row = self._db.execute(
+        row = self._run(
             "SELECT 1 FROM outbox WHERE channel=? AND done IS NULL AND id>? AND incident=? LIMIT 1",
             (queued.channel, queued.id, queued.incident),
         ).fetchone()
@@ -233,22 +283,22 @@ class Store:
 
     def finish(self, number: int, result: str, now: float) -> None:
         """A message is done with: `delivered`, `superseded`, `refused` or `forgotten`."""
-        self._db.execute("UPDATE outbox SET done=?, result=? WHERE id=?", (now, result, number))
+        self._run("UPDATE outbox SET done=?, result=? WHERE id=?", (now, result, number))
 
     def put_off(self, number: int, attempts: int, next_try: float) -> None:
         """A message could not be delivered; try again later."""
-        self._db.execute("UPDATE outbox SET attempts=?, next_try=? WHERE id=?", (attempts, next_try, number))
+        self._run("UPDATE outbox SET attempts=?, next_try=? WHERE id=?", (attempts, next_try, number))
 
     def backlog(self) -> dict[str, tuple[int, float]]:
         """Each channel's number of waiting messages, and when the oldest was queued."""
-        rows = self._db.execute(
+        rows = self._run(
             "SELECT channel, COUNT(*), MIN(created) FROM outbox WHERE done IS NULL GROUP BY channel"
         )
         return {channel: (count, oldest) for channel, count, oldest in rows}
 
     def forget_channels(self, known: set[str], now: float) -> int:
         """Give up messages of channels that no longer exist; return how many."""
-        rows = self._db.execute("SELECT id, channel FROM outbox WHERE done IS NULL").fetchall()
+        rows = self._run("SELECT id, channel FROM outbox WHERE done IS NULL").fetchall()
         gone = [number for number, channel in rows if channel not in known]
         for number in gone:
             self.finish(number, "forgotten", now)
@@ -256,37 +306,35 @@ class Store:
 
     def tidy(self, before: float) -> None:
         """Delete what was done before an instant: messages, presses, buttons that have expired."""
-        self._db.execute("DELETE FROM outbox WHERE done<?", (before,))
-        self._db.execute("DELETE FROM presses WHERE handled<?", (before,))
-        self._db.execute("DELETE FROM buttons WHERE expires<?", (before,))
+        self._run("DELETE FROM outbox WHERE done<?", (before,))
+        self._run("DELETE FROM presses WHERE handled<?", (before,))
+        self._run("DELETE FROM buttons WHERE expires<?", (before,))
 
     # --- what a channel made of a message ---
 
     def sent_reference(self, channel: str, incident: int) -> Any:
         """What the channel needs to change its message about an incident; None when it has none."""
-        row = self._db.execute(
+        row = self._run(
             "SELECT reference FROM sent WHERE channel=? AND incident=?", (channel, incident)
         ).fetchone()
         return json.loads(row[0]) if row else None
 
     def note_sent(self, channel: str, incident: int, reference: Any) -> None:
         """Keep what the channel needs to change this message later."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO sent VALUES(?,?,?)", (channel, incident, json.dumps(reference))
-        )
+        self._run("INSERT OR REPLACE INTO sent VALUES(?,?,?)", (channel, incident, json.dumps(reference)))
 
     # --- buttons and presses ---
 
     def add_button(self, button: Button, instance: str, incident: int | None, expires: float) -> None:
         """Make a button good until an instant."""
-        self._db.execute(
+        self._run(
             "INSERT INTO buttons VALUES(?,?,?,?,?,NULL)",
             (button.nonce, incident, instance, button.action, expires),
         )
 
     def button(self, nonce: str) -> dict[str, Any] | None:
         """A button's `incident`, `instance`, `action`, `expires` and `used`; None for one we never made."""
-        row = self._db.execute(
+        row = self._run(
             "SELECT incident,instance,action,expires,used FROM buttons WHERE nonce=?", (nonce,)
         ).fetchone()
         return (
@@ -297,7 +345,7 @@ class Store:
 
     def use_buttons(self, incident: int, now: float) -> None:
         """Every button of an incident's messages has had its one use."""
-        self._db.execute("UPDATE buttons SET used=? WHERE incident=? AND used IS NULL", (now, incident))
+        self._run("UPDATE buttons SET used=? WHERE incident=? AND used IS NULL", (now, incident))
 
     def add_press(self, channel: str, update_id: str, user: int, nonce: str, received: float) -> int | None:
         """Keep a press for the watcher.
@@ -305,7 +353,7 @@ class Store:
         Returns:
             its number; None when this update is known already.
         """
-        cursor = self._db.execute(
+        cursor = self._run(
             "INSERT OR IGNORE INTO presses(channel,update_id,user,nonce,received) VALUES(?,?,?,?,?)",
             (channel, update_id, user, nonce, received),
         )
@@ -313,21 +361,21 @@ class Store:
 
     def unhandled_presses(self) -> list[Press]:
         """Presses nobody has looked at yet, in their order."""
-        rows = self._db.execute(
+        rows = self._run(
             "SELECT id,channel,user,nonce,received FROM presses WHERE handled IS NULL ORDER BY id"
         )
         return [Press(*row) for row in rows]
 
     def answer_press(self, number: int, answer: str, *, accepted: bool, now: float) -> None:
         """What became of a press, in a sentence for whoever pressed."""
-        self._db.execute(
+        self._run(
             "UPDATE presses SET handled=?, accepted=?, answer=? WHERE id=?",
             (now, int(accepted), answer, number),
         )
 
     def press_answer(self, number: int) -> str | None:
         """The sentence for whoever pressed; None while the watcher has not decided."""
-        row = self._db.execute("SELECT answer FROM presses WHERE id=?", (number,)).fetchone()
+        row = self._run("SELECT answer FROM presses WHERE id=?", (number,)).fetchone()
         return row[0] if row else None
 
 
@@ -337,5 +385,5 @@ def _message(content: str) -> Message:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    # `OperationalError` is a full disk, a lock or missing rights; anything else says that this is no database.
-    return not isinstance(error, sqlite3.OperationalError)
+    # A full disk, a lock or missing rights are operational; what is left says that this is no database.
+    return not isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError | sqlite3.IntegrityError)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 
-from ..model import SEND, SEVERITIES, Incident, Message
+from ..model import EDIT, SEND, SEVERITIES, Incident, Message
 from ..settings import Channel, Settings
 from ..store import Store
 
 log = logging.getLogger(__name__)
 
+TELEGRAM = "telegram"
+"""The kind of channels whose messages can be changed."""
 TOLD_ON = "told_on"
 """Key of an incident's detail: the channels that were told of it."""
 ASKED_AGAIN = "asked_again"
@@ -50,7 +52,11 @@ class Ladder:
         Returns:
             names of the channels.
         """
-        names = [channel.name for channel in self.reached(incident) if only is None or channel.name in only]
+        names = [
+            channel.name
+            for channel in self.reached(incident)
+            if (only is None or channel.name in only) and (mode != EDIT or channel.kind == TELEGRAM)
+        ]
         for name in names:
             self._store.queue(name, message, now=now, incident=incident.id, mode=mode)
         told = incident.detail.setdefault(TOLD_ON, [])
@@ -93,6 +99,13 @@ class Ladder:
             if self.at(level + 1, incident):
                 return began + self.steps[level]
         return None
+
+    def coming(self, incident: Incident) -> list[Channel]:
+        """The channels that the next step adds."""
+        for level in range(incident.level + 1, len(self.steps) + 1):
+            if channels := self.at(level, incident):
+                return channels
+        return []
 
     def at(self, level: int, incident: Incident) -> list[Channel]:
         """The channels that step `level` (from 1) adds for an incident."""

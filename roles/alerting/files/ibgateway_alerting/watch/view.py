@@ -17,6 +17,8 @@ RUNNING = (STARTED, PUSH_SENT, ANSWERED)
 """Phases in which a login is under way, so that a second one must not be begun."""
 
 KEPT_EVENTS = 10
+DISK_FULL, DISK_FINE = 0.05, 0.08
+"""Free parts of a file system: below the first it is full, above the second it is no more."""
 
 
 @dataclass
@@ -61,8 +63,9 @@ class InstanceView:
         name: of the instance.
         mode: live or paper.
         policy: consent or auto.
-        state: of state.json (starting, deferred, login, two_factor, ready, stopping, stopped, parked, failed),
-            or unknown.
+        region: where the account is hosted, as the launcher says; empty when it does not.
+        state: of state.json (starting, deferred, login, two_factor, ready, stopping, stopped, parked,
+            failed), or unknown.
         status: the state's sentence.
         state_since: when that state began.
         end: how the last run ended, state.json's `code` and `reason`; empty while it runs.
@@ -92,13 +95,19 @@ class InstanceView:
         code: when this run's second factor was a code to be typed.
         logins: full logins of the last seven days.
         login: the conversation about a login; None when there is none.
-        facts: what events say is wrong, by condition: `since` and `detail`.
+        running: whether a run of Gateway has begun and not ended, by the events.
+        oom: how many processes of the unit the kernel has killed for want of memory.
+        facts: what events say is wrong, by condition: `since`, `last` (when it was seen last) and `detail`.
         recent: the last events, the newest last: `time`, `type`, `detail`.
+        held: kinds that something else explains: None as long as it does, then when it ceased to.
+        openings: when incidents of a kind began lately.
+        remedied: when the machine last began a remedy.
     """
 
     name: str
     mode: str = "live"
     policy: str = "consent"
+    region: str = ""
     state: str = "unknown"
     status: str = ""
     state_since: float | None = None
@@ -128,8 +137,13 @@ class InstanceView:
     code: float | None = None
     logins: list[float] = field(default_factory=list)
     login: Login | None = None
+    running: bool | None = None
+    oom: int | None = None
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     recent: list[dict[str, Any]] = field(default_factory=list)
+    held: dict[str, float | None] = field(default_factory=dict)
+    openings: dict[str, list[float]] = field(default_factory=dict)
+    remedied: float | None = None
 
     @property
     def ready(self) -> bool:
@@ -151,3 +165,44 @@ class InstanceView:
             )
         known["farms"] = tuple(known.get("farms", ()))
         return cls(**known)
+
+
+@dataclass
+class HostView:
+    """What is known of the machine itself.
+
+    Attributes:
+        network: ok, no_route, dns, unreachable or unknown.
+        network_since: since when.
+        network_text: the evidence.
+        disk: free part of the fullest file system that matters.
+        disk_text: which one it is.
+        disk_full_since: since when it is full.
+        clock: ok, unsynchronised or unknown.
+        clock_since: since when.
+        failing: channels that deliver nothing, and since when.
+        facts, held, openings, remedied: as in `InstanceView`.
+    """
+
+    network: str = "unknown"
+    network_since: float | None = None
+    network_text: str = ""
+    disk: float | None = None
+    disk_text: str = ""
+    disk_full_since: float | None = None
+    clock: str = "unknown"
+    clock_since: float | None = None
+    failing: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    held: dict[str, float | None] = field(default_factory=dict)
+    openings: dict[str, list[float]] = field(default_factory=dict)
+    remedied: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> HostView:
+        """Make it from `as_dict`; what another release wrote and this one does not know is left out."""
+        return cls(**{key: value for key, value in record.items() if key in cls.__dataclass_fields__})
