@@ -343,7 +343,7 @@ class Brain:
         return look
 
     def _spoken_for(self, incident: Incident) -> bool:
-        """Whether the question for a login is open: it asks for what ends this incident, too, so it alone reminds."""
+        """Whether a login is asked for: that ends this incident, too, so only that is asked for again."""
         return incident.kind in conditions.EXPLAINS_DOWN and any(
             one.kind in conditions.LOGIN_KINDS for one in self._incidents.of(incident.instance)
         )

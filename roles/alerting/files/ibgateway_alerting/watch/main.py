@@ -147,8 +147,8 @@ class Watcher:
         """Look at everything once, and write down what came of it.
 
         Raises:
-            StoreError: the database is damaged. One that cannot be written, because the disk is full, is tried
-                again later, and nothing is lost: events stay unread, observations are kept.
+            StoreError: the database is damaged. One that cannot be written, because the disk is full, is
+                tried again later, and nothing is lost: events stay unread, observations are kept.
         """
         now = self._clock()
         self._kept.extend(seen for seen in self._sources.look(now, list(woken)) if self._is_news(seen))
