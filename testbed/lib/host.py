@@ -19,6 +19,8 @@ from testbed.lib.progress import UserError, say, timed
 KEY = TESTBED / "id_ed25519"
 KNOWN_HOSTS = TESTBED / "known_hosts"
 PIP_CACHE = TESTBED / "pip"
+# What runs on every host in place of the services that alerting talks to.
+STAND_INS = ("phone.py", "phone.html", "scripted.py", "smtp_receiver.py", "webhook_receiver.py")
 BOOT_SECONDS = 60.0
 NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 # Measured on a host without every capability: --privileged fails there, this does not (docs/testbed.md).
@@ -250,7 +252,7 @@ def _put_files(box: str) -> None:
         tree = Path(folder)
         for source, target, mode in (
             (_public_key(), "home/ops/.ssh/authorized_keys", 0o644),
-            (SOURCES / "webhook_receiver.py", "usr/local/lib/testbed/webhook_receiver.py", 0o755),
+            *((SOURCES / name, f"usr/local/lib/testbed/{name}", 0o755) for name in STAND_INS),
             (SOURCES / "simulator/gateway_sim.py", "usr/local/bin/gateway-sim", 0o755),
         ):
             place = tree / target
