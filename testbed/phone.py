@@ -338,6 +338,8 @@ def handler(phone: Phone, script: Script, control: Control, token: str, keep: Ca
                 status, answer = _failure(
                     ApiError(plan["status"], plan.get("text", "scripted"), plan.get("retry_after"))
                 )
+            if "raw" in plan:
+                status, answer = 200, plan["raw"].encode()
             if method != "getUpdates" or status != 200:
                 keep({**entry, "status": status, **({"plan": plan} if plan else {})})
             if plan.get("hang"):

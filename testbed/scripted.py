@@ -16,8 +16,8 @@ class Script:
     """What to do in place of an honest answer, one entry for each coming call.
 
     An entry is one of {"status": 429, "text": "…", "retry_after": 5}, {"hang": SECONDS}, {"reset": true},
-    {"ok": true}; with "taken": true the call is obeyed first, and only its answer is lost. A last entry with
-    "always": true stays.
+    {"raw": "no JSON"}, {"ok": true}; with "taken": true the call is obeyed first, and only its answer
+    is lost. A last entry with "always": true stays.
     """
 
     def __init__(self) -> None:

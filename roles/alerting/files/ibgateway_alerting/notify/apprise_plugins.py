@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from apprise.manager_plugins import NotificationManager
+
+_SCHEMES = re.compile(r'^    (?:secure_)?protocol = (\([^)]*\)|"[^"]*")', re.MULTILINE)
+"""A plug-in names its URL scheme, or several, as an attribute of its class."""
 
 
 def load(urls: Iterable[str]) -> None:
@@ -34,11 +38,10 @@ def load(urls: Iterable[str]) -> None:
 
 
 def _modules_with(scheme: str, plugins: Path) -> set[str]:
-    """Names of the plug-ins whose source has the scheme as a text of its own."""
-    words = (f'"{scheme}"', f"'{scheme}'")
+    """Names of the plug-ins whose source says that they speak the scheme."""
     found = set()
     for file in plugins.rglob("*.py"):
-        content = file.read_text(encoding="utf-8", errors="replace")
-        if any(word in content for word in words):
-            found.add(file.relative_to(plugins).parts[0].removesuffix(".py"))
-    return found - {"__init__", "base"}
+        for spoken in _SCHEMES.findall(file.read_text(encoding="utf-8", errors="replace")):
+            if f'"{scheme}"' in spoken:
+                found.add(file.relative_to(plugins).parts[0].removesuffix(".py"))
+    return found

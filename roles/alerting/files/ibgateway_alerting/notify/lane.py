@@ -69,6 +69,12 @@ class Lane:
         self._attempts = 0
         self._resume = 0.0
         self._fresh = True
+        self._silent = False
+
+    def hurry(self) -> None:
+        """The service answers again: do not wait for the end of a pause that its silence caused."""
+        if self._silent:
+            self._resume = 0.0
 
     async def run(self, wake: asyncio.Event) -> None:
         """Deliver for ever; `wake` says that the database has changed."""
@@ -166,12 +172,14 @@ class Lane:
         now = self._clock()
         self._attempts += 1
         if isinstance(error, BrokenError):
+            # Only a person can help, so asking more often would not.
             wait = self._pause(len(pauses.SECONDS))
         elif error.retry_after is not None:
             wait = min(error.retry_after, pauses.MOST)
         else:
             wait = self._pause(self._attempts)
         self._resume = now + wait
+        self._silent = not isinstance(error, BrokenError) and error.retry_after is None
         self._note_trouble(str(error))
         log.warning(
             "%s: not delivered (%s), again in %.0f s: %s", self.name, error, wait, queued.message.title

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-import threading
 import time
 from datetime import datetime
 
@@ -14,6 +13,7 @@ from .. import systemd
 from ..settings import Settings
 from ..store import Store, StoreError
 from . import health
+from .changes import Changes
 from .channels import Configured
 from .deadman import Deadman
 from .lane import Lane
@@ -23,7 +23,6 @@ from .worker import Job, Worker
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1
-"""Asking SQLite whether anything changed costs some 10 µs."""
 SECOND = 1.0
 PING_SECONDS = 5.0
 ROW_SECONDS = 30.0
@@ -45,7 +44,7 @@ class Notifier:
         self._settings = settings
         self._problems = configured.problems
         self._began = time.time()
-        self._stop = threading.Event()
+        self._stopped = False
         self._lanes = [Lane(channel, settings.zone) for channel in configured.usable]
         self._signs: list[health.Sign] = list(self._lanes)
         jobs: dict[str, list[Job]] = {lane.name: [lane] for lane in self._lanes}
@@ -65,13 +64,13 @@ class Notifier:
         from .presses import PressPoller
 
         users = next(channel.users for channel in self._settings.channels if channel.name == lane.name)
-        poller = PressPoller(lane.channel, chat, users)
+        poller = PressPoller(lane.channel, chat, users, on_return=lane.hurry)
         self._signs.append(poller)
         return poller
 
     def stop(self) -> None:
         """End soon; may be called by a signal."""
-        self._stop.set()
+        self._stopped = True
 
     def run(self) -> None:
         """Deliver until `stop` is called."""
@@ -94,13 +93,13 @@ class Notifier:
     def _open(self) -> Store | None:
         """Open the database, however long that takes."""
         known = {channel.name for channel in self._settings.channels}
-        while not self._stop.is_set():
+        while not self._stopped:
             try:
                 store = Store(self._settings.database)
                 forgotten = store.forget_channels(known, time.time())
             except (StoreError, sqlite3.Error) as error:
                 log.error("%s; trying again", error)
-                self._stop.wait(PING_SECONDS)
+                time.sleep(SECOND)
                 continue
             if forgotten:
                 log.warning("%d messages are not told: their channels are gone", forgotten)
@@ -108,12 +107,13 @@ class Notifier:
         return None
 
     def _loop(self, store: Store) -> None:
-        seen = inode = self._inode()
+        inode, changes = self._inode(), Changes(store)
         last_second = last_ping = last_row = float("-inf")
-        while not self._stop.wait(LOOK_SECONDS):
+        while not self._stopped:
+            time.sleep(LOOK_SECONDS)
             now = time.monotonic()
             try:
-                if seen != (seen := store.changes()):
+                if changes.seen():
                     for worker in self._workers:
                         worker.wake()
                 if now - last_second >= SECOND:
@@ -122,6 +122,7 @@ class Notifier:
                         log.error("the database was replaced: going on with the new one")
                         store.close()
                         store = Store(self._settings.database)
+                        changes = Changes(store)
                         for worker in self._workers:
                             worker.reopen()
                     if now - last_row >= ROW_SECONDS or self._told != self._failing():
@@ -129,7 +130,7 @@ class Notifier:
                         self._write_row(store)
             except (StoreError, sqlite3.Error) as error:
                 log.error("the database is not usable (%s)", error)
-                self._stop.wait(SECOND)
+                time.sleep(SECOND)
             if now - last_ping >= PING_SECONDS:
                 last_ping = now
                 self._ping()

@@ -26,7 +26,10 @@ DECIDE_SECONDS = 2.0
 """Whoever pressed looks at a turning wheel until we answer."""
 LOOK_SECONDS = 0.05
 ANSWER_SECONDS = 10.0
-CONFLICT_SECONDS = 30.0
+POLL_GRACE_SECONDS = 10.0
+"""How much longer than asked for a poll may take."""
+MOST_SECONDS = 30.0
+"""Longest pause between polls: that Telegram answers again is noticed here first."""
 RECEIVED = "Received"
 NOT_ALLOWED = "You are not allowed to press this."
 NOT_OURS = "This button is not one of this machine's."
@@ -49,7 +52,8 @@ class PressPoller:
 
     def __init__(
         self, channel: TelegramChannel, chat: int, users: tuple[int, ...],
-        *, clock: Callable[[], float] = time.time, poll_seconds: int = POLL_SECONDS,
+        *, on_return: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.time,
+        poll_seconds: int = POLL_SECONDS,
     ) -> None:  # fmt: skip
         """Prepare the poller; `use` gives it a database.
 
@@ -57,6 +61,7 @@ class PressPoller:
             channel: whose bot to ask.
             chat: the private chat in which presses count.
             users: the ids of those who may press.
+            on_return: called when Telegram answers after it did not.
             clock: seconds since the epoch.
             poll_seconds: how long Telegram may keep a request open.
         """
@@ -68,6 +73,7 @@ class PressPoller:
         self._bot = channel.bot
         self._chat = chat
         self._users = users
+        self._on_return = on_return
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._key = f"telegram:{channel.name}:offset"
@@ -80,16 +86,20 @@ class PressPoller:
 
     async def run(self, _wake: asyncio.Event) -> None:
         """Poll for ever."""
-        if self._offset is None:
-            self._offset = self._store.recall(self._key)
+        self.resume()
         attempts = 0
         while True:
             wait = await self.step(attempts)
             attempts = attempts + 1 if wait else 0
-            end = self._clock() + wait
-            while (left := end - self._clock()) > 0:
+            end = time.monotonic() + wait
+            while (left := end - time.monotonic()) > 0:
                 self.beat = time.monotonic()
                 await asyncio.sleep(min(left, 5.0))
+
+    def resume(self) -> None:
+        """Go on after the last press that an earlier process has kept."""
+        if self._offset is None:
+            self._offset = self._store.recall(self._key)
 
     async def step(self, attempts: int = 0) -> float:
         """Ask once and keep what came.
@@ -106,7 +116,7 @@ class PressPoller:
                 self._bot.get_updates(
                     offset=self._offset, timeout=self._poll_seconds, allowed_updates=[Update.CALLBACK_QUERY]
                 ),
-                self._poll_seconds + 10.0,
+                self._poll_seconds + POLL_GRACE_SECONDS,
             )
         except _EVERY_FAILURE as error:
             return self._failed(error, attempts)
@@ -114,6 +124,7 @@ class PressPoller:
         if self.failing_since is not None:
             log.info("%s: presses arrive again", self.name)
             self.failing_since, self.trouble = None, ""
+            self._on_return()
         for update in updates:
             self._take(update)
         return 0.0
@@ -130,7 +141,8 @@ class PressPoller:
         if isinstance(error, DeliveryError) and error.retry_after is not None:
             return min(error.retry_after, pauses.MOST)
         # Somebody else polls this bot, and asking more often would only take turns with him.
-        return max(pauses.after(attempts + 1), CONFLICT_SECONDS if str(error).startswith("409") else 0.0)
+        least = MOST_SECONDS if str(error).startswith("409") else 0.0
+        return max(min(pauses.after(attempts + 1), MOST_SECONDS), least)
 
     def _take(self, update: Update) -> None:
         self._offset = update.update_id + 1

@@ -37,15 +37,14 @@ class TelegramChannel:
         self.name = name
         self._chat = address.chat
         self._buttons = buttons
-        timeouts = {"connect_timeout": 10.0, "write_timeout": 10.0, "pool_timeout": 10.0}
+        # One pool for everything: a second one would load the certificates again. One connection is for the
+        # long poll, the others for a message and for answers to presses.
+        request = HTTPXRequest(
+            connection_pool_size=4, read_timeout=ATTEMPT_SECONDS, connect_timeout=10.0, write_timeout=10.0,
+            pool_timeout=10.0,
+        )  # fmt: skip
         self.bot = Bot(
-            address.token,
-            base_url=f"{address.api}/bot",
-            base_file_url=f"{address.api}/file/bot",
-            request=HTTPXRequest(connection_pool_size=4, read_timeout=ATTEMPT_SECONDS, **timeouts),
-            get_updates_request=HTTPXRequest(
-                connection_pool_size=1, read_timeout=POLL_SECONDS + 5.0, **timeouts
-            ),
+            address.token, base_url=f"{address.api}/bot", request=request, get_updates_request=request
         )
 
     async def send(self, message: Message) -> Any:
