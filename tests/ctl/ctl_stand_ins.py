@@ -47,6 +47,7 @@ class FakeSystemd:
         self.units: dict[str, dict[str, str]] = {}
         self.calls: list[str] = []
         self.denied: set[str] = set()
+        self.fails: set[str] = set()
         self.deeds: dict[tuple[str, str], object] = {}
         monkeypatch.setattr(ctl_host, "systemctl", self.systemctl)
 
@@ -89,6 +90,8 @@ class FakeSystemd:
             )
         if deed := self.deeds.get((words[0], words[1])):
             deed()
+        if words[1] in self.fails:
+            return subprocess.CompletedProcess(arguments, 1, "", f"Job for {words[1]} failed.\n")
         prefix = words[1].partition("@")[0] + "@"
         if words[0] == "start" and prefix in self.acts:
             from ibgatewaylib import act

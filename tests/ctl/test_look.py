@@ -19,7 +19,7 @@ DOCS = (ROOT / "docs" / "ibgatewayctl.md").read_text()
 def test_status(systemd, run):
     systemd.set("active", "running")
     systemd.state("ready", readback={"ReadOnlyApi": {"wanted": "yes", "found": "no", "ok": False}})
-    code, out, _ = run("status")
+    code, out, _ = run("status", "live")
     assert code == 0
     assert "  login by consent, login budget: 3 left" in out
     assert "  next: daily restart Wed 25 Nov 17:15 America/New_York" in out
@@ -29,9 +29,9 @@ def test_status(systemd, run):
 def test_status_before_the_weekly_login(box, systemd, run, now):
     now("2026-11-29 13:00")
     systemd.ready()
-    assert "next: weekly login Sun 29 Nov 09:30 America/New_York" in run("status")[1]
+    assert "next: weekly login Sun 29 Nov 09:30 America/New_York" in run("status", "live")[1]
     configure(box, weekly_login="Sun 15:00 Europe/Zurich")
-    assert "next: weekly login Sun 29 Nov 09:00 America/New_York" in run("status")[1]
+    assert "next: weekly login Sun 29 Nov 09:00 America/New_York" in run("status", "live")[1]
     configure(box, daily_restart="", weekly_login="")
     assert json.loads(run("status", "--json")[1])["instances"][0]["next_appointment"] is None
 
@@ -50,7 +50,10 @@ def test_next_step(state, status, step):
 def test_status_deferred(systemd, run):
     systemd.set("activating", "start")
     systemd.state("deferred", "IBKR's servers reset", deferred_until="2026-11-25T07:00:00.000Z")
-    assert "deferred until Wed 25 Nov 02:00 America/New_York, then it goes on by itself" in run("status")[1]
+    assert (
+        "deferred until Wed 25 Nov 02:00 America/New_York, then it goes on by itself"
+        in run("status", "live")[1]
+    )
 
 
 def test_status_as_json(systemd, run):

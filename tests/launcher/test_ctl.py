@@ -96,7 +96,7 @@ def write_state(box, state: str, status: str = "", **more: object) -> dict:
 def test_ready(box, systemd, run):
     systemd.unit("active", "running")
     write_state(box, "ready")
-    code, out, _ = run("status")
+    code, out, _ = run("status", "live")
     assert code == 0
     assert out.startswith("live  live  ready  since ")
     assert f"API 127.0.0.1:{box.api_port}, Gateway 10.37.1, IBC 3.25.0, unit active (running)" in out
@@ -125,7 +125,7 @@ def test_status_as_json(box, systemd, run):
 def test_parked_says_what_to_do(box, systemd, run):
     systemd.unit("failed", "failed", "exit-code", 77, 0)
     write_state(box, "parked", "IB Key was not answered in time")
-    code, out, _ = run("status")
+    code, out, _ = run("status", "live")
     assert code == 1
     assert "IB Key was not answered in time" in out
     assert "to do: settle the cause, then `ibgatewayctl login live`" in out
@@ -140,13 +140,13 @@ def test_changed_files_are_pending(box, systemd, run):
     (credentials / "password.cred").touch()
     later = time.time() + 60
     os.utime(credentials / "password.cred", (later, later))
-    code, out, _ = run("status")
+    code, out, _ = run("status", "live")
     assert code == 0
     assert "restart pending: ibc.ini changed, password.cred changed" in out
 
 
 def test_never_started(run):
-    code, out, _ = run("status")
+    code, out, _ = run("status", "live")
     assert code == 1
     assert "live  live  stopped" in out
     assert "not started since the host booted" in out
@@ -155,7 +155,7 @@ def test_never_started(run):
 def test_launcher_that_died_without_a_word(box, systemd, run):
     systemd.unit("failed", "failed", "signal", 9, 0)
     write_state(box, "ready")
-    code, out, _ = run("status")
+    code, out, _ = run("status", "live")
     assert code == 1
     assert "failed" in out
     assert "ended unexpectedly (signal)" in out
@@ -166,7 +166,7 @@ def test_state_of_the_run_before_is_not_shown(box, systemd, run, unit):
     sub, pid = unit
     systemd.unit("activating", sub, pid=pid)
     write_state(box, "parked", "old news")
-    _, out, _ = run("status")
+    _, out, _ = run("status", "live")
     assert "old news" not in out
     assert "starting the launcher" in out
 
@@ -175,7 +175,7 @@ def test_state_of_the_run_before_is_not_shown(box, systemd, run, unit):
 def test_between_two_runs_the_end_of_the_first_is_shown(box, systemd, run, sub):
     systemd.unit("activating", sub, "exit-code", 75, 0)
     write_state(box, "starting", "Gateway restarts with its saved session")
-    assert "Gateway restarts with its saved session" in run("status")[1]
+    assert "Gateway restarts with its saved session" in run("status", "live")[1]
 
 
 def test_unknown_instance(run):

@@ -12,7 +12,7 @@ from . import ctl_codes, ctl_events, ctl_follow
 from .ctl_help import build_parser
 from .ctl_host import CtlError, Host
 from .ctl_say import Teller
-from .ctl_show import event_line, status_lines
+from .ctl_show import event_line, status_lines, status_table
 from .instance import ETC
 
 
@@ -51,11 +51,18 @@ def main(argv: list[str], etc: Path = ETC) -> int:
 
 
 def _status(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_incidents
+
     found = [host.status(name) for name in host.names(options.names)]
+    incidents = ctl_incidents.open_by_instance()
+    for status in found:
+        status["incidents"] = None if incidents is None else incidents.get(status["instance"], [])
     if options.json:
         _print_json({"instances": found})
-    else:
+    elif options.names or options.long:
         print("\n\n".join("\n".join(status_lines(status, colour=_colour())) for status in found))
+    else:
+        print("\n".join(status_table(found, (incidents or {}).get("", []), colour=_colour())))
     return 0 if all(status["state"] == "ready" for status in found) else 1
 
 
@@ -68,6 +75,48 @@ def _schedule(host: Host, options: argparse.Namespace) -> int:
         _print_json({"instances": results})
     else:
         print(text, end="")
+    return 0
+
+
+def _incidents(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_incidents
+
+    names = host.names(options.names) if options.names else []
+    text, results = ctl_incidents.show(names, every=options.all, colour=_colour())
+    if options.json:
+        _print_json({"incidents": results})
+    else:
+        print(text)
+    return 0
+
+
+def _explain(_host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_explain
+
+    if not options.what:
+        known = ctl_explain.sections()
+        if options.json:
+            _print_json({"sections": [{"id": one.id, "title": one.title} for one in known.values()]})
+        else:
+            print(ctl_explain.listed())
+        return 0
+    section, instance = ctl_explain.find(options.what)
+    if options.json:
+        _print_json({"id": section.id, "title": section.title, "text": section.text})
+    else:
+        print(ctl_explain.plain(section, instance))
+    return 0
+
+
+def _timeline(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_timeline
+
+    names = host.names(options.names)
+    text, results = ctl_timeline.show(host, names, days=options.days, colour=_colour())
+    if options.json:
+        _print_json({"instances": results})
+    else:
+        print(text)
     return 0
 
 
@@ -164,6 +213,17 @@ def _vnc(host: Host, options: argparse.Namespace) -> int:
     return 0
 
 
+def _test_alert(_host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_test_alert
+
+    results = ctl_test_alert.send()
+    if options.json:
+        _print_json({"channels": results})
+    else:
+        print(ctl_test_alert.lines(results))
+    return 0 if all(result["ok"] for result in results) else ctl_codes.FAILED
+
+
 def _appointment(host: Host, options: argparse.Namespace) -> int:
     from . import appointment
 
@@ -190,6 +250,10 @@ _COMMANDS = {
     "pause": _pause,
     "budget": _budget,
     "schedule": _schedule,
+    "incidents": _incidents,
+    "explain": _explain,
+    "timeline": _timeline,
+    "test-alert": _test_alert,
     "doctor": _doctor,
     "vnc": _vnc,
     "log": _log,

@@ -18,7 +18,7 @@ MEANINGS = {
     FAILED: "it failed, or something is not ready",
     USAGE: "usage",
     NOT_PERMITTED: "not permitted: become an operator, or use sudo",
-    UNKNOWN: "unknown instance",
+    UNKNOWN: "unknown instance, incident or section of the runbook",
     NOT_NOW: "not now: a reset window, the login budget or the instance's state forbids it",
     DOCTOR_WARNS: "doctor: a warning",
     DOCTOR_FAILS: "doctor: something is wrong",

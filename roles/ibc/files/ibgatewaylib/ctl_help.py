@@ -10,12 +10,15 @@ _CODES = "\n".join(f"  {code:3}  {text}" for code, text in ctl_codes.MEANINGS.it
 
 EPILOG = f"""\
 Every day:
-  ibgatewayctl status                 every instance, and what to do next
+  ibgatewayctl status                 every instance in one line; with a name: all about it
   ibgatewayctl login live             "send me the push now": log in and follow; approve IB Key on the phone
   ibgatewayctl schedule live          the coming two weeks: restarts, reset windows, the weekly login
+  ibgatewayctl timeline               the past week: ready, down, logins
   ibgatewayctl events live -n 20      what happened, one line each
 
 When something is wrong:
+  ibgatewayctl incidents              what the watcher knows to be wrong, and who is on it
+  ibgatewayctl explain push_missed    what to do about it, step by step
   ibgatewayctl doctor                 looks for the cause, and names the remedy
   ibgatewayctl log live -f            Gateway's and IBC's own words
   ibgatewayctl restart live --soft    by its token, no tap; when the API does not answer
@@ -26,6 +29,9 @@ Before the host reboots:
   ibgatewayctl pause --all            keeps the tokens: after the reboot no tap is needed
 
 `ibgatewayctl COMMAND --help` tells more. All commands take --json.
+
+After a change of alerting_channels:
+  ibgatewayctl test-alert             a message on every channel, and what became of it
 
 Exit codes:
 {_CODES}
@@ -45,11 +51,15 @@ def build_parser() -> argparse.ArgumentParser:
 
     status = _add(
         commands, "status", "how the instances are, and what to do next",
-        "Exit code 0 when all are ready. --json prints {\"instances\": [...]}: the fields of state.json, "
-        "`unit` as systemd sees it, `pending` (what the next start will use), `budget`, `next_appointment`.",
-        "ibgatewayctl status\n  ibgatewayctl status live --json | jq -r '.instances[0].state'",
+        "Every instance in one line: state, since when, next appointment, open incidents. With a name or "
+        "--long: all about it. Exit code 0 when all are ready. --json prints {\"instances\": [...]}: the "
+        "fields of state.json, `unit` as systemd sees it, `pending` (what the next start will use), "
+        "`budget`, `next_appointment`, `incidents` (null where nobody can tell).",
+        "ibgatewayctl status\n  ibgatewayctl status live\n"
+        "  ibgatewayctl status live --json | jq -r '.instances[0].state'",
     )  # fmt: skip
     status.add_argument("names", nargs="*", metavar="NAME", help="instances; default: all")
+    status.add_argument("-l", "--long", action="store_true", help="all about each instance")
 
     login = _add(
         commands, "login", "give consent to a login and follow it: approve IB Key on the phone",
@@ -116,6 +126,37 @@ def build_parser() -> argparse.ArgumentParser:
         "--zone", default="", metavar="ZONE", help="such as Europe/Zurich; default: its own"
     )
     schedule.add_argument("--days", type=_days, default=14, metavar="N", help="how many (default 14)")
+
+    incidents = _add(
+        commands, "incidents", "what the watcher knows to be wrong, and who is on it",
+        "Open incidents, the oldest first. --all lists those of the past 30 days, too.",
+        "ibgatewayctl incidents\n  ibgatewayctl incidents live --all",
+    )  # fmt: skip
+    incidents.add_argument("names", nargs="*", metavar="NAME", help="instances; default: all, and the host")
+    incidents.add_argument("-a", "--all", action="store_true", help="also those that are over")
+
+    explain = _add(
+        commands, "explain", "what to do about an incident: a section of the runbook",
+        "By the kind that its message names, or by an incident's number. Without either: what there is.",
+        "ibgatewayctl explain push_missed\n  ibgatewayctl explain 17",
+    )  # fmt: skip
+    explain.add_argument("what", nargs="?", default="", metavar="ID", help="a kind, a recipe or a number")
+
+    timeline = _add(
+        commands, "timeline", "the past week: when each instance was ready, down or logging in",
+        "A line of blocks for each instance, in the zone of the first one. Less than five minutes away do "
+        "not show: a restart by the token takes less.",
+        "ibgatewayctl timeline\n  ibgatewayctl timeline live --days 2",
+    )  # fmt: skip
+    timeline.add_argument("names", nargs="*", metavar="NAME", help="instances; default: all")
+    timeline.add_argument("--days", type=_days, default=7, metavar="N", help="how many (default 7)")
+
+    _add(
+        commands, "test-alert", "send a test message on every channel, and tell what became of each",
+        "Really sends, through the notifier's own configuration and secrets. Exit code 1 when a "
+        "channel failed.",
+        "ibgatewayctl test-alert",
+    )  # fmt: skip
 
     doctor = _add(
         commands, "doctor", "look for what is wrong with the host and the instances, and name the remedy",

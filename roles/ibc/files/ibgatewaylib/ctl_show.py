@@ -11,6 +11,7 @@ from .session import duration
 
 _COLOURS = {"ready": "32", "parked": "31", "failed": "31", "two_factor": "33", "deferred": "33",
             "stopped": "2"}  # fmt: skip
+_APPOINTMENTS = {"restart": "daily restart", "login": "weekly login"}
 NEXT_STEPS = {
     "parked": "settle the cause, then `ibgatewayctl login {name}`",
     "failed": "see `ibgatewayctl log {name}`, then `ibgatewayctl {verb} {name}`",
@@ -55,16 +56,75 @@ def status_lines(status: dict, *, colour: bool, now: float | None = None) -> lis
         )
     lines.append(f"  login by {status['login']}, {budget_line(status['budget'], zone)}")
     if coming := status.get("next_appointment"):
-        what = {"restart": "daily restart", "login": "weekly login"}[coming["kind"]]
-        lines.append(f"  next: {what} {local_time(coming['at'], zone)}")
+        lines.append(f"  next: {_APPOINTMENTS[coming['kind']]} {local_time(coming['at'], zone)}")
     for key, entry in sorted((status.get("readback") or {}).items()):
         if isinstance(entry, dict) and entry.get("ok") is False:
             lines.append(f"  differs: {key} is {entry.get('found')}, wanted is {entry.get('wanted')}")
+    for incident in status.get("incidents") or []:
+        lines.append(
+            f"  incident {incident['id']}: {incident['title']}, see `ibgatewayctl explain {incident['id']}`"
+        )
     if last := status.get("last_event"):
         lines.append(f"  last event: {event_line(last)}")
     if hint := next_step(status):
         lines.append(f"  to do: {hint}")
     return lines
+
+
+def status_table(found: list[dict], of_host: list[dict], *, colour: bool) -> list[str]:
+    """Every instance in one line: state, since when, next appointment, open incidents; more where it waits.
+
+    Args:
+        found: as `Host.status` gives them, with `incidents`.
+        of_host: open incidents of the machine itself.
+        colour: use terminal colours.
+    """
+    rows = [_row(status) for status in found]
+    if of_host:
+        rows.append(["host", "", "", "", _incidents(of_host)])
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        code = _COLOURS.get(row[1].replace(" ", "_"))
+        if colour and code:
+            cells[1] = f"\033[{code}m{cells[1]}\033[0m"
+        lines.append("  ".join([*cells, row[4]]).rstrip())
+    return lines
+
+
+def _row(status: dict) -> list[str]:
+    zone = status.get("timezone", "UTC")
+    since = _short_time(status.get("since"), zone)
+    coming = status.get("next_appointment")
+    what = f"next: {_APPOINTMENTS[coming['kind']]} {_short_time(coming['at'], zone)}" if coming else ""
+    incidents = status.get("incidents")
+    more = ["incidents unknown" if incidents is None else _incidents(incidents)]
+    if status.get("pending"):
+        more.append("restart pending")
+    if status.get("status") and status["state"] != "ready" and status["status"] != status["state"]:
+        more.append(status["status"])
+    return [
+        status["instance"],
+        status["state"].replace("_", " "),
+        f"since {since}" if since else "",
+        what,
+        "; ".join(more),
+    ]
+
+
+def _incidents(incidents: list[dict]) -> str:
+    if not incidents:
+        return "no incident"
+    named = ", ".join(incident["title"] for incident in incidents)
+    return f"{len(incidents)} open: {named}"
+
+
+def _short_time(text: str | None, zone: str) -> str:
+    moment = parse_time(text)
+    if moment is None:
+        return ""
+    return f"{datetime.fromtimestamp(moment, UTC).astimezone(zones.find(zone)):%a %d %b %H:%M %Z}"
 
 
 def next_step(status: dict) -> str:
