@@ -7,7 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from scripts.lib.demo_phone import PORT as PHONE_PORT
+from scripts.lib.demo_phone import Phone
 from testbed.lib import artifacts, docker, engine, host, image
 from testbed.lib.paths import LOGS, ROOT
 from testbed.lib.progress import UserError, run_step, say, waiting
@@ -16,7 +19,9 @@ NAME, RELEASE, PORT = "demo", "trixie", 22401
 INSTANCES = {"live": 4001, "paper": 4002}
 CONFIGURED_SECONDS = 120.0  # Java, IBC and two logins side by side on two cores
 MESSAGE_SECONDS = 15.0
+BUTTON_SECONDS = 8.0
 WEBHOOK = "/var/lib/testbed/webhook.jsonl"
+PUSH = "Send me the push"
 
 
 def main() -> int:
@@ -78,7 +83,7 @@ def _provision() -> None:
 
 
 def _log_in() -> None:
-    """Play the operator: see that the live instance asks before it logs in, consent, and approve IB Key."""
+    """Walk through a weekly login: a message asks, a button is pressed, IB Key approved, Gateway ready."""
     until = time.monotonic() + CONFIGURED_SECONDS
     states = _wait(
         "Wait until live asks for your consent to a login, and paper is ready",
@@ -88,34 +93,52 @@ def _log_in() -> None:
     )
     if states["live"]["state"] == "ready":
         return
-    say(f"    live: {states['live']['status']}")
-    if states["live"]["state"] == "two_factor":  # an earlier run was interrupted here
-        _tap()
-        _wait("Wait until live is ready", lambda s: s["live"]["state"] == "ready", until)
-        return
-    # The simulated phone shall wait for the tap.
-    _must(["gateway-sim", "live", "set", "push=wait"])
-    say("==> You give it: ibgatewayctl login live")
-    follow = subprocess.Popen(
-        [*docker.command(), "exec", host.container(NAME), "ibgatewayctl", "login", "live"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with follow:
-        for line in follow.stdout:
-            say(f"    {line.rstrip()}")
-            if "waiting for IB Key" in line:
-                _tap()
-    if follow.returncode != 0:
-        _inside(["ibgatewayctl", "log", "live", "-n", "30"], check=False)
-        raise UserError("the login did not complete; the lines above say where it stopped.")
+    phone = Phone(_run)
+    if states["live"]["state"] == "parked":
+        # The simulated phone shall wait for the tap.
+        _must(["gateway-sim", "live", "set", "push=wait"])
+        say("==> Your phone, with a stand-in for Telegram")
+        asked = phone.wait_for_button(PUSH, MESSAGE_SECONDS)
+        say(f"==> You press “{PUSH}”; here the demo does")
+        phone.press(asked, PUSH)
+        pressed = time.monotonic()
+        while _states()["live"]["state"] == "parked" and time.monotonic() < pressed + BUTTON_SECONDS:
+            time.sleep(0.3)
+        if _states()["live"]["state"] == "parked":  # the button of an earlier run has expired
+            say("==> So you ask from a shell: ibgatewayctl login live")
+            _must(["systemctl", "start", "--no-block", "ibgateway-consent@live.service"])
+    _follow(phone, until)
+    say("==> Live is logged in for this week: until Sunday it restarts daily by its token, without a tap.")
 
 
-def _tap() -> None:
-    say("==> Your phone rings; here the demo taps: testbed/gateway-sim --host demo live approve")
-    _must(["gateway-sim", "live", "approve"])
+def _follow(phone: Phone, until: float) -> None:
+    """Show what the phone shows until live is ready, and tap when IB Key asks.
+
+    Raises:
+        UserError: live is not ready in time.
+    """
+    tapped = False
+    since: dict[str, float] = {}
+    while True:
+        messages = phone.news()
+        state = _states()["live"]["state"]
+        waited = time.monotonic() - since.setdefault(state, time.monotonic())
+        if state == "two_factor" and not tapped:
+            if _says(messages, "Approve IB Key") or waited > MESSAGE_SECONDS:
+                tapped = True
+                say("==> You approve in IBKR Mobile; here the demo does:")
+                say("    testbed/gateway-sim --host demo live approve")
+                _must(["gateway-sim", "live", "approve"])
+        elif state == "ready" and (_says(messages, "ready after") or waited > MESSAGE_SECONDS):
+            return
+        if time.monotonic() > until:
+            _inside(["ibgatewayctl", "log", "live", "-n", "30"], check=False)
+            raise UserError("the login did not complete; the lines above say where it stopped.")
+        time.sleep(0.3)
+
+
+def _says(messages: Sequence[dict[str, Any]], words: str) -> bool:
+    return any(words.lower() in (message.get("text") or "").lower() for message in messages)
 
 
 def _must(command: Sequence[str]) -> None:
@@ -165,36 +188,12 @@ def _show() -> None:
     program = (Path(__file__).parent / "show_api.py").read_text()
     for port in INSTANCES.values():
         _inside(["env", "PYTHONPATH=/opt/testbed/clients", "python3", "-c", program, str(port)])
-    say("==> The messages that arrived (a webhook stands in for your phone)")
-    for message in _messages():
-        say(f"    {message['time'][11:19]}  {message['title']}")
-        for text in message["text"].splitlines():
-            say(f"              {text}")
-
-
-def _messages() -> list[dict[str, str]]:
-    """Read what arrived; the message that an instance is ready may be on its way for a moment."""
-    until = time.monotonic() + MESSAGE_SECONDS
-    while True:
-        found = []
-        for line in _run(["tail", "-n", "20", WEBHOOK]).stdout.splitlines():
-            request = json.loads(line)
-            body = json.loads(request["body"])
-            found.append(
-                {
-                    "time": request["time"],
-                    "title": body.get("title") or "",
-                    "text": body.get("message") or "",
-                }
-            )
-        ready = [name for name in INSTANCES if any(_says_ready(message, name) for message in found)]
-        if len(ready) == len(INSTANCES) or time.monotonic() > until:
-            return found
-        time.sleep(0.5)
-
-
-def _says_ready(message: dict[str, str], instance: str) -> bool:
-    return instance in message["title"] and "Ready" in message["title"]
+    say("==> What is open, and what was: ibgatewayctl incidents")
+    _inside(["ibgatewayctl", "incidents"])
+    say("==> The second channel, a webhook, was told the same")
+    for line in _run(["tail", "-n", "5", WEBHOOK]).stdout.splitlines():
+        request = json.loads(line)
+        say(f"    {request['time'][11:19]}  {json.loads(request['body']).get('title', '')}")
 
 
 def _what_next(seconds: float) -> None:
@@ -203,6 +202,8 @@ def _what_next(seconds: float) -> None:
 The demo is up, {seconds:.0f} s. What to try next:
   ssh -i .cache/testbed/id_ed25519 -o UserKnownHostsFile=.cache/testbed/known_hosts -p {PORT} ops@127.0.0.1
       then: sudo ibgatewayctl status · sudo ibgatewayctl log live -f · systemctl status 'ibgateway*'
+  the same with -L {PHONE_PORT}:127.0.0.1:{PHONE_PORT}: http://127.0.0.1:{PHONE_PORT} is your phone
+      then: sudo ibgatewayctl stop live && sudo ibgatewayctl start live: it asks there, and you press
   .venv/bin/ansible-playbook site.yml                    again: nothing changes
   .venv/bin/ansible-playbook playbooks/verify.yml        read-only checks
   testbed/gateway-sim --host {NAME} --help                 break something and watch

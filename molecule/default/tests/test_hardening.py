@@ -7,7 +7,11 @@ import pytest
 from harness.instance import Instance, run_probe, unit_properties
 from testinfra.host import Host
 
-UNITS = ["ibgateway@live.service", "ibgateway-display@live.service", "ibgateway-watch.service"]
+GATEWAY_UNITS = ["ibgateway@live.service", "ibgateway-display@live.service"]
+ALERTING_UNITS = ["ibgateway-watch.service", "ibgateway-notify.service"]
+ONESHOTS = ["ibgateway-digest.service", "ibgateway-test-alert.service"]
+UNITS = [*GATEWAY_UNITS, *ALERTING_UNITS, *ONESHOTS]
+SERVICE_USERS = ["ibgateway", "ibgateway-watch", "ibgateway-notify"]
 
 # As loaded, which is what counts: a misspelt line in a unit file would only be a warning.
 PROPERTIES = {
@@ -20,7 +24,6 @@ PROPERTIES = {
     "ProtectControlGroups": "yes",
     "RestrictSUIDSGID": "yes",
     "CapabilityBoundingSet": "",
-    "UMask": "0077",
 }
 
 # What each instance's credentials begin with, and nothing else on the host contains.
@@ -31,6 +34,9 @@ HIGHEST_EXPOSURE = {
     "ibgateway@live.service": 30,
     "ibgateway-display@live.service": 30,
     "ibgateway-watch.service": 30,
+    "ibgateway-notify.service": 30,
+    "ibgateway-digest.service": 30,
+    "ibgateway-test-alert.service": 30,
 }
 
 
@@ -40,6 +46,8 @@ def test_units_are_sandboxed(host: Host, unit: str):
     assert {name: found[name] for name in PROPERTIES} == PROPERTIES
     assert found["SystemCallFilter"]
     assert found["User"] not in ("", "root")
+    # The two users of alerting share a database through their group.
+    assert found["UMask"] == ("0077" if unit in GATEWAY_UNITS else "0007")
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -52,6 +60,38 @@ def test_exposure_stays_low(host: Host, unit: str):
 
 def test_the_launcher_may_make_code_because_java_must(host: Host):
     assert unit_properties(host, "ibgateway@live.service")["MemoryDenyWriteExecute"] == "no"
+
+
+@pytest.mark.parametrize("unit", [*ALERTING_UNITS, *ONESHOTS])
+def test_alerting_may_not(host: Host, unit: str):
+    assert unit_properties(host, unit)["MemoryDenyWriteExecute"] == "yes"
+
+
+def test_the_watcher_stays_on_this_machine(host: Host):
+    found = unit_properties(host, "ibgateway-watch.service")
+    assert set(found["IPAddressDeny"].split()) == {"::/0", "0.0.0.0/0"}
+    assert set(found["IPAddressAllow"].split()) == {"127.0.0.0/8", "::1/128"}
+
+
+def test_the_notifier_sees_nothing_of_gateway(host: Host):
+    pid = unit_properties(host, "ibgateway-notify.service")["MainPID"]
+    inside = ["nsenter", f"--target={pid}", "--mount", "--"]
+    # As root inside its mounts: what is hidden there is hidden from everybody.
+    for place in ("/etc/ibgateway", "/run/ibgateway", "/var/lib/ibgateway", "/opt/ibgateway", "/opt/ibc"):
+        assert host.check_output(shlex.join([*inside, "find", place, "-mindepth", "1"])) == "", place
+    assert (
+        host.run(shlex.join([*inside, "test", "-e", "/var/lib/ibgateway-alerting/alerting.sqlite"])).rc == 0
+    )
+
+
+def test_the_channels_are_readable_for_the_notifier_alone(host: Host):
+    token = host.ansible.get_variables()["alerting_channels"][0]["url"].split("/")[2]
+    found = run_probe(host, "canaries", token.encode().hex())[0]
+    handed = "/run/credentials/ibgateway-notify.service/channels"
+    assert set(found["files"]) <= {handed}
+    assert (found["arguments"], found["environments"], found["journal"]) == ([], [], 0)
+    for user in ("ops", "nobody", "ibgateway", "ibgateway-watch"):
+        assert readable_for(host, user, ["/etc/ibgateway-alerting/channels.cred", handed]) == []
 
 
 def test_starts_are_bounded_by_systemd_too(host: Host):
@@ -72,9 +112,18 @@ def test_systemd_knows_every_line_of_the_units(host: Host):
 
 
 @pytest.mark.parametrize(
-    "tree", ["/opt/ibgateway", "/opt/ibc", "/etc/ibgateway", "/usr/local/lib/ibgateway", "/usr/local/bin"]
+    "tree",
+    [
+        "/opt/ibgateway",
+        "/opt/ibc",
+        "/opt/ibgateway-alerting",
+        "/etc/ibgateway",
+        "/etc/ibgateway-alerting",
+        "/usr/local/lib/ibgateway",
+        "/usr/local/bin",
+    ],
 )
-@pytest.mark.parametrize("user", ["ibgateway", "ibgateway-watch"])
+@pytest.mark.parametrize("user", SERVICE_USERS)
 def test_what_is_installed_cannot_be_changed_by_the_services(host: Host, tree: str, user: str):
     assert host.file(tree).is_directory
     assert host.run("id %s", user).rc == 0
@@ -84,7 +133,7 @@ def test_what_is_installed_cannot_be_changed_by_the_services(host: Host, tree: s
 
 
 def test_service_users_cannot_log_in(host: Host):
-    for user in ("ibgateway", "ibgateway-watch"):
+    for user in SERVICE_USERS:
         shell = host.check_output("getent passwd %s", user).split(":")[-1]
         assert shell.endswith("nologin")
 
@@ -112,7 +161,7 @@ def test_passwords_are_in_no_file_but_those_of_the_running_service(found: dict[s
     assert set(found["password"]["files"]) - handed == running
 
 
-@pytest.mark.parametrize("user", ["ops", "nobody", "ibgateway-watch"])
+@pytest.mark.parametrize("user", ["ops", "nobody", "ibgateway-watch", "ibgateway-notify"])
 @pytest.mark.parametrize("secret", ["password", "username"])
 def test_credentials_are_readable_for_nobody_else(host: Host, found: dict[str, dict], secret: str, user: str):
     assert readable_for(host, user, found[secret]["files"]) == []

@@ -73,25 +73,43 @@ def test_java_and_display_run_as_the_service_user(instance: Instance):
     assert owners.split() == ["ibgateway", "ibgateway"]
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("live", "IB Key"), ("live", "ready"), ("paper", "ready")],
-    ids=["tap", "live", "paper"],
-)
-def test_the_operator_was_told(host: Host, name: str, said: str):
+def told(host: Host) -> dict[str, list[str]]:
+    """What reached each stand-in, as text, in its order."""
+    return {
+        name: [
+            json.dumps(entry, ensure_ascii=False)
+            for entry in json_lines(host, f"/var/lib/testbed/{name}.jsonl")
+        ]
+        for name in ("phone", "webhook")
+    }
+
+
+@pytest.mark.parametrize("channel", ["phone", "webhook"])
+@pytest.mark.parametrize("said", ["May I send you the push?", "Approve IB Key now", "ready after"])
+def test_the_operator_was_told_of_the_login(host: Host, channel: str, said: str):
     def look() -> bool:
-        messages = json_lines(host, "/var/lib/testbed/webhook.jsonl")
-        bodies = [json.dumps(message["body"], ensure_ascii=False) for message in messages]
-        return any(name in body and said.lower() in body.lower() for body in bodies)
+        return any("live on" in text and said.lower() in text.lower() for text in told(host)[channel])
 
-    wait_until(look, f"a message about {name} that says {said}", 20)
+    wait_until(look, f"a message on {channel} that says {said}", 20)
 
 
-def test_the_watcher_runs(host: Host):
-    unit = unit_properties(host, "ibgateway-watch.service")
+def test_nobody_was_told_of_what_went_well_by_itself(host: Host):
+    assert [text for texts in told(host).values() for text in texts if "paper on" in text] == []
+
+
+@pytest.mark.parametrize("part", ["watch", "notify"])
+def test_alerting_runs(host: Host, part: str):
+    unit = unit_properties(host, f"ibgateway-{part}.service")
     assert unit["ActiveState"] == "active"
     assert unit["UnitFileState"] == "enabled"
-    assert unit["User"] == "ibgateway-watch"
+    assert unit["User"] == f"ibgateway-{part}"
+    assert unit["NRestarts"] == "0"
+
+
+def test_the_digest_has_its_hour(host: Host):
+    unit = unit_properties(host, "ibgateway-digest.timer")
+    assert (unit["ActiveState"], unit["UnitFileState"]) == ("active", "enabled")
+    assert "Sun *-*-* 18:00:00 Europe/Zurich" in unit["TimersCalendar"]
 
 
 def test_no_unit_failed(host: Host):
