@@ -41,12 +41,12 @@ DETAILS = {
     "out_of_memory": {"after": "3h02m", "state": "ready", "signal": 9, "out_of_memory": True},
     "parked": {"reason": "closed", "text": "Gateway closed before the login was complete"},
     "unit_failed": {"text": "signal, 9"},
-    "configuration_invalid": {"text": "IBC refused a setting", "exit_code": 81},
+    "configuration_invalid": {"text": "IBC refused a setting"},
+    "logins_too_often": {"count": 3},
     "login_deferred": {
         "until": "2026-11-25T06:45:00Z", "reason": "window", "text": "IBKR's servers reset: the login waits",
     },
     "settings_differ": {"text": "ReadOnlyApi: wanted yes, found false"},
-    "restart_missed": {"action": "soft_restart"},
     "restart_slow": {"state": "starting"},
     "api_down": {"stage": "port", "text": "connection refused"},
     "api_wedged": {"stage": "time", "text": "no answer in 10 s, 3 connections in CLOSE_WAIT"},
@@ -55,7 +55,7 @@ DETAILS = {
     "network_down": {"how": "no_route", "text": "there is no default route"},
     "disk_full": {"path": "/var/lib/ibgateway", "free": "1.5 %"},
     "channel_failing": {"channel": ["mail"]},
-    "unknown_event": {"text": "from_the_future"},
+    "unknown_event": {"type": "from_the_future"},
 }  # fmt: skip
 """What the brain adds to each kind; kinds that are not here come without."""
 
@@ -115,23 +115,26 @@ def test_words(kind):
 
 def test_words_of_the_other_phases():
     about = incident("link_lost")
-    remedy = {
-        "happened": "The link is still lost.",
-        "machine": "It restarts Gateway by its saved login now: no tap.",
-    }
+    remedied = {"remedy": "reset", "policy": "consent", "mode": "live", "note": "", "flapping": 0}
     later = START + 120
     parts = {
-        "progress": written(compose.message(about, "progress", context(later, extra=remedy))),
+        "progress": written(
+            compose.message(about, "progress", context(later, extra={**remedied, "note": "Anna: I'm on it"}))
+        ),
+        "progress, flapping": written(
+            compose.message(about, "progress", context(later, extra={**remedied, "flapping": 3}))
+        ),
         "escalated": written(
             compose.message(
-                about, "escalated",
-                context(START + 1020, next_step="Ben by mail at 22:45 CET.", extra={"who": "Anna"}),
+                about,
+                "escalated",
+                context(START + 1020, next_step="mail to Ben at 22:45 CET.", extra={"who": "Anna"}),
             )
         ),
         "reminded": written(
             compose.message(about, "reminded", context(START + 4 * 3600, next_step="a reminder in 4 h."))
         ),
-    }  # fmt: skip
+    }
     is_golden("phases", parts)
 
 
@@ -215,9 +218,18 @@ def test_the_policy_decides_what_the_machine_does():
     assert "within the login budget" in tries.body
 
 
+def test_a_reason_is_shown_where_no_text_says_it():
+    why = {"action": "nothing", "reason": "there were 3 soft restarts in 24 hours already"}
+    bare = compose.message(incident("restart_missed", **why), OPENED, context())
+    told = compose.message(incident("parked", reason="closed", text="Gateway closed."), OPENED, context())
+    assert "\nReason: there were 3 soft restarts in 24 hours already\n" in bare.body
+    assert "\nIn detail: Gateway closed.\n" in told.body
+    assert "Reason" not in told.body
+
+
 def test_its_end_says_how_and_how_long():
     about = incident("link_lost")
-    about.resolved, about.outcome = START + 3600, "Back after a restart."
+    about.resolved, about.outcome = START + 3600, "back after a restart"
     message = compose.message(about, RESOLVED, context())
     assert message.body.splitlines()[0] == "Back after a restart. It lasted 60 min."
     assert message.severity == "info"

@@ -11,15 +11,16 @@ from ibgatewaylib.ctl_host import parse_time
 
 from ..catalogue import Variant, entry
 from ..model import HOST, Incident, Message
-from ..text import clean, duration, when
+from ..text import clean, duration, times, when
 
 OPENED, PROGRESS, ESCALATED, REMINDED, RESOLVED = "opened", "progress", "escalated", "reminded", "resolved"
 PHASES = (OPENED, PROGRESS, ESCALATED, REMINDED, RESOLVED)
 
 SHOWN = {
     "text": "In detail",
-    "outcome": "Outcome",
     "title": "Window",
+    "type": "Event",
+    "code": "Code",
     "attempt": "Attempt",
     "after": "Had run for",
     "exit_code": "Exit code",
@@ -28,6 +29,7 @@ SHOWN = {
     "path": "On",
     "free": "Free",
     "channel": "Channel",
+    "count": "In seven days",
 }
 """Parts of an incident's detail that may be shown, and what to call them. The others stay on the host."""
 SHOWN_TIMES = {"until": "Until"}
@@ -48,8 +50,9 @@ class Context:
         zone: the reader's.
         next_step: what comes next and when, such as "mail to Anna at 09:45 CET."; empty: a message when it is
             over.
-        extra: by key: `policy` (consent, auto); `who`, whom an escalation reaches; `happened`, `machine` and
-            `you` replace the catalogue's words, for progress.
+        extra: by key: `policy` (consent, auto), `mode` (live, paper) and `remedy` (what the machine has
+            begun) choose among the catalogue's words; `note`, a line that comes first; `who`, whom an escalation
+            reaches; `flapping`, how often it has begun lately.
     """
 
     host: str
@@ -74,26 +77,26 @@ def message(incident: Incident, phase: str, context: Context) -> Message:
     words = known.words({**incident.detail, **context.extra})
     if phase == RESOLVED:
         return _resolved(incident, words, known.over, context)
-    said = {key: str(context.extra.get(key) or getattr(words, key)) for key in ("happened", "machine", "you")}
     title, first = {
-        OPENED: (words.title, said["happened"]),
-        PROGRESS: (words.title, said["happened"]),
-        ESCALATED: (f"Nobody yet: {words.title}", f"{_unanswered(incident, context)} {said['happened']}"),
+        OPENED: (words.title, words.happened),
+        PROGRESS: (words.title, words.happened),
+        ESCALATED: (f"Nobody yet: {words.title}", f"{_unanswered(incident, context)} {words.happened}"),
         REMINDED: (
             f"Still: {words.title}",
-            f"This has been so for {duration(context.now - incident.opened)}. {said['happened']}",
+            f"This has been so for {duration(context.now - incident.opened)}. {words.happened}",
         ),
     }[phase]
     return compose(
         incident.severity,
         headline(incident.severity, incident.instance, context.host, title),
         first,
-        details=details(incident.detail, context),
+        details=(*details(incident.detail, context), *_flapping(context)),
         since=_since(incident, context),
-        machine=said["machine"],
-        you=said["you"].replace("{name}", incident.instance),
+        machine=words.machine,
+        you=words.you.replace("{name}", incident.instance),
         next_step=context.next_step,
         explain=known.id,
+        note=clean(str(context.extra.get("note") or "")),
     )
 
 
@@ -113,6 +116,7 @@ def compose(
     next_step: str = "",
     details: Sequence[str] = (),
     explain: str = "",
+    note: str = "",
 ) -> Message:
     """The one layout of every message.
 
@@ -126,8 +130,10 @@ def compose(
         next_step: what comes next; empty: a message when it is over.
         details: evidence, one line each, see `details`.
         explain: which section of the runbook goes with it.
+        note: a line that comes before all others: what somebody has just done.
     """
     lines = [
+        *([note] if note else []),
         happened,
         *details,
         *([f"Since: {since}"] if since else []),
@@ -147,7 +153,9 @@ def details(detail: Mapping[str, Any], context: Context) -> tuple[str, ...]:
         context: the situation.
     """
     shown = []
-    for key, label in SHOWN.items():
+    # A reason is the machine's own word for what a text says.
+    shown_keys = SHOWN if detail.get("text") else {**SHOWN, "reason": "Reason"}
+    for key, label in shown_keys.items():
         value = detail.get(key)
         if isinstance(value, list | tuple):
             value = ", ".join(str(part) for part in value)
@@ -165,12 +173,26 @@ def _resolved(incident: Incident, words: Variant, over: str, context: Context) -
     return compose(
         "info",
         headline("info", incident.instance, context.host, f"Over: {words.title}"),
-        f"{clean(incident.outcome) or over} It lasted {lasted}.",
+        f"{_sentence(clean(incident.outcome)) or over} It lasted {lasted}.",
         since=f"{_since(incident, context)}, until {when(end, context.zone, context.now)}",
-        machine=str(context.extra.get("machine") or "It goes on as usual."),
-        you=str(context.extra.get("you") or "Nothing.").replace("{name}", incident.instance),
+        machine="It goes on as usual.",
+        you="Nothing.",
         next_step=context.next_step or NO_MORE,
     )
+
+
+def _flapping(context: Context) -> tuple[str, ...]:
+    often = context.extra.get("flapping")
+    if not often:
+        return ()
+    return (
+        f"It comes and goes: begun {times(often)} lately. It counts as over when it stays away for a while.",
+    )
+
+
+def _sentence(text: str) -> str:
+    """With a capital letter and a full stop, as a sentence has them."""
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
 
 
 def _since(incident: Incident, context: Context) -> str:
