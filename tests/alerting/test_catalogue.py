@@ -172,3 +172,24 @@ def test_a_kind_of_another_release_has_words_too():
 def test_a_wrong_table_is_refused(tmp_path, change, words):
     with pytest.raises(CatalogueError, match=re.escape(words)):
         read(tmp_path, WHOLE.replace(*change))
+
+
+# --- the documentation ------------------------------------------------------------------------------------
+
+
+def test_the_documentation_has_every_kind():
+    text = (ROOT / "docs" / "alerting.md").read_text()
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([^|]*) \| (yes)? ?\| ([^|]*) \|$", text, re.MULTILINE)
+    assert [kind for kind, *_ in rows] == list(catalogue())
+    table = rules.load()
+    for kind, severities, held, title in rows:
+        assert title == catalogue()[kind].title
+        assert bool(held) == any(rule.window == rules.HOLD for rule in table.of(kind)), kind
+        wanted = [
+            rule.severity + (f" after {_span(rule.delay)}" if rule.delay else "") for rule in table.of(kind)
+        ]
+        assert severities.split(", ") == list(dict.fromkeys(wanted)), kind
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"

@@ -51,8 +51,8 @@ class Context:
         next_step: what comes next and when, such as "mail to Anna at 09:45 CET."; empty: a message when it is
             over.
         extra: by key: `policy` (consent, auto), `mode` (live, paper) and `remedy` (what the machine has
-            begun) choose among the catalogue's words; `note`, a line that comes first; `who`, whom an escalation
-            reaches; `flapping`, how often it has begun lately.
+            begun) choose among the catalogue's words; `note`, a line that comes first; `who`, whom an
+            escalation reaches; `flapping`, how often it has begun lately.
     """
 
     host: str
