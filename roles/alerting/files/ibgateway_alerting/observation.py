@@ -9,9 +9,6 @@ from typing import Any
 SAY_AGAIN = 60.0
 """Seconds after which an unchanged observation is repeated: who listens can tell it from an old one."""
 
-NO_ANSWER = "no answer"
-"""How the text of a `probe` begins whose stage met silence and not a refusal."""
-
 
 @dataclass(frozen=True)
 class Observation:

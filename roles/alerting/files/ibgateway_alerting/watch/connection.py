@@ -64,6 +64,7 @@ class Connection:
         self._selector = selector
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(self._socket, selectors.EVENT_WRITE, data)
         result = self._socket.connect_ex(address)
         if result not in (0, errno.EINPROGRESS):

@@ -9,15 +9,18 @@ Nothing here waits: the caller's selector says when there is something to read, 
 
 from __future__ import annotations
 
+import logging
 import selectors
 from collections import deque
 from collections.abc import Callable
 
 from ibgatewaylib import api_wire
 
-from ..observation import NO_ANSWER, SAY_AGAIN, Changes, Observation
+from ..observation import SAY_AGAIN, Changes, Observation
 from .codes import TOLD
 from .connection import CLIENT_ID, HANDSHAKE, INCOMPATIBLE, OK, PORT, READY, TIME, Connection
+
+log = logging.getLogger(__name__)
 
 LINK = "link"
 """The last stage: Gateway answers, and says that it has no link to IBKR's servers."""
@@ -40,6 +43,12 @@ CLIENT_IDS = tuple(range(972, 980))
 LONGEST_STEP = 5.0
 """Seconds between two ticks beyond which the clock was set or the machine slept: all deadlines move along."""
 _EVIDENCE_EVERY = 10.0
+_QUESTIONS = {
+    PORT: "the connection attempt",
+    HANDSHAKE: "the handshake",
+    READY: "the client's start",
+    TIME: "the question for the time",
+}
 
 
 class Probe:
@@ -73,8 +82,8 @@ class Probe:
         self._value = self._text = ""
         self._ids = deque(CLIENT_IDS)
         self._ids_refused = 0
-        self._worked = False
-        self._next = self._lost = self._looked = self._last = 0.0
+        self._next = self._lost = self._looked = 0.0
+        self._last: float | None = None
         self._changes = Changes()
         self._told: dict[int, float] = {}
 
@@ -94,7 +103,6 @@ class Probe:
         self.close()
         self._wanted = wanted
         self._value = self._text = ""
-        self._worked = False
         self._next = now
         self._lost = self._looked = 0.0
         for what in ("probe", "link", "farm"):
@@ -102,6 +110,7 @@ class Probe:
 
     def ready(self, _key: selectors.SelectorKey, _mask: int, now: float) -> None:
         """Go on: the selector says that there is something to do. What comes of it, the next `tick` says."""
+        self._follow_the_clock(now)
         if self._connection:
             self._connection.advance(now)
 
@@ -112,8 +121,9 @@ class Probe:
             now: seconds since the epoch.
 
         Returns:
-            `probe` (ok, the first stage that fails, incompatible, client_id), `link` (up, down), `farm`
-            (tuple of the broken ones) and `code` (number), when they are news.
+            `probe` (ok; the first stage that fails, where silence behind an accepted connection is always
+            `time`; incompatible; client_id), `link` (up, down), `farm` (tuple of the broken ones) and `code`
+            (number), when they are news.
         """
         self._follow_the_clock(now)
         if not self._wanted:
@@ -123,6 +133,8 @@ class Probe:
                 return list(self._news(now))
             self._connect(now)
         connection = self._connection
+        if connection is None:
+            return []
         found = list(self._codes(connection, now))
         if connection.over:
             self._ended(connection, now)
@@ -138,8 +150,14 @@ class Probe:
         self._wanted = False
 
     def _connect(self, now: float) -> None:
-        assert self._selector is not None, "register() comes first"  # noqa: S101 - the caller's mistake
-        self._connection = Connection(self._address, self._ids[0], self._newest, now, self._selector, self)
+        try:
+            self._connection = Connection(
+                self._address, self._ids[0], self._newest, now, self._selector, self
+            )
+        except OSError as error:
+            # Out of sockets: that says nothing about Gateway.
+            self._next = now + PAUSE
+            log.error("%s: cannot make a socket (%s)", self.instance, error.strerror)  # noqa: TRY400
 
     def _drop(self) -> None:
         if self._connection:
@@ -147,7 +165,7 @@ class Probe:
             self._connection = None
 
     def _follow_the_clock(self, now: float) -> None:
-        step = now - self._last
+        step = 0.0 if self._last is None else now - self._last
         self._last = now
         if not 0 <= step <= LONGEST_STEP:
             self._next += step
@@ -158,7 +176,6 @@ class Probe:
     # --- how the connection is ---
 
     def _fine(self, connection: Connection, now: float) -> None:
-        self._worked = True
         self._ids_refused = 0
         down = connection.system.link == "down"
         self._judge(LINK if down else OK, f"code {connection.system.code}" if down else "", now)
@@ -170,11 +187,12 @@ class Probe:
         late = now - connection.since - DEADLINES[connection.stage]
         if late < 0:
             return
-        what = "nobody accepts" if connection.stage == PORT else "accepted"
-        # Once it has worked, every silence is the same wedge, at whatever stage a new connection meets it.
-        stage = TIME if self._worked else connection.stage
+        # Accepting and never answering is one and the same wedge, at whatever stage a connection meets it. In
+        # the end its queue is full, too, and it does not even accept.
+        wedged = connection.stage != PORT or self._value == TIME
         waited = DEADLINES[connection.stage]
-        self._judge(stage, f"{NO_ANSWER} within {waited:.0f} s ({connection.stage}; {what})", now)
+        text = f"no answer within {waited:.0f} s to {_QUESTIONS[connection.stage]}"
+        self._judge(TIME if wedged else PORT, text, now)
         if late >= KEEP_SILENT:
             self._drop()
             self._next = now + PAUSE
@@ -191,7 +209,6 @@ class Probe:
             self._lost = now  # a restart of Gateway's API; what the next connection meets is the verdict
         else:
             self._lost = now if connection.answered else self._lost
-            self._worked = False
             self._judge(READY if connection.answered else connection.over, connection.words, now)
 
     def _another_id(self, connection: Connection, now: float) -> None:
