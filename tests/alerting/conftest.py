@@ -168,3 +168,13 @@ def store(settings: Settings) -> Iterator[Store]:
 @pytest.fixture
 def events(tmp_path: Path, clock: FakeClock) -> EventsFile:
     return EventsFile(tmp_path / "var" / "live" / "events.jsonl", clock)
+
+
+@pytest.fixture
+def story(settings: Settings, clock: FakeClock):
+    """A brain to tell stories to."""
+    from story import Story
+
+    made = Story(settings, clock)
+    yield made
+    made.store.close()

@@ -43,6 +43,8 @@ LONGEST_LOGIN = 1800.0
 """Seconds after which a login that nobody hears of is not under way any more: the launcher ends each one."""
 PUSH_OVERDUE = 120.0
 """Seconds after a push died in which the launcher says so."""
+STAYS_STOPPED = 60.0
+"""Seconds after which a stop is no part of a restart."""
 LOST_EVENT = 10.0
 """Seconds after which a state that no event explains counts by itself."""
 WINDOWS_AGAIN = 6 * 3600.0
@@ -143,6 +145,9 @@ class Brain:
             return due.timestamp() if due else None
 
         evidence.take_event(view, event.type, moment, event.detail, planned)
+        # What a source repeats counts anew after an event, which may have set what it saw aside.
+        for key in [key for key in self._seen if key[0] == event.instance]:
+            del self._seen[key]
         self._review(event.instance, moment, now)
 
     def observe(self, seen: Observation) -> None:
@@ -236,7 +241,11 @@ class Brain:
             evidence.take_event(view, kind, since, dict(view.end), lambda _at: None)
             log.info("%s is %s since before the watcher knew of it", name, kind)
         talk = view.login
-        if talk is None or talk.phase not in RUNNING:
+        if talk is None:
+            return
+        if view.state == "stopped" and now >= since + STAYS_STOPPED:
+            view.login = None  # given up; a login of what runs stops it first, but only for a moment
+        if talk.phase not in RUNNING:
             return
         if talk.phase == PUSH_SENT and now > talk.push_ends + PUSH_OVERDUE and view.state == "ready":
             view.login = None
@@ -299,11 +308,12 @@ class Brain:
 
     def _moments_of(self, view: InstanceView, now: float) -> tuple[float, ...]:
         """When something of a view changes by itself."""
-        lost = (view.state_since or now) + LOST_EVENT
+        since = view.state_since or now
+        waits = [moment for moment in (since + LOST_EVENT, since + STAYS_STOPPED) if moment > now]
         ends = [
             known["last"] + age for name, known in view.facts.items() if (age := self._rules.expires(name))
         ]
-        return (lost if lost > now else NEVER, *ends)
+        return (NEVER, *waits, *ends)
 
     def _subject(self, name: str, moment: float) -> Subject:
         view = self.views[name]
@@ -323,6 +333,8 @@ class Brain:
         conversation = self._is_conversation(incident)
         if conversation:
             self._converse(incident, now)
+            if incident.detail[PHASE] not in login.ASKING:
+                return self._countdown(incident, now)  # somebody is at it: nobody else is asked
         elif self._spoken_for(incident):
             return NEVER
         if incident.snoozed_until is not None and now >= incident.snoozed_until:

@@ -67,7 +67,7 @@ PARKED = {
 }
 """The reason of `parked` → the condition it is; others are `parked`."""
 SAYS_THE_SAME = {
-    "login_refused": ("passkey_required", "password_expired", "gateway_desupported"),
+    "login_refused": ("passkey_required", "password_expired", "gateway_desupported", "code_rejected"),
     "second_factor_refused": ("code_rejected",),
     "choice_missing": ("competing_session",),
 }
@@ -124,6 +124,7 @@ class _Event:
         if view.running:
             self.fact("vanished")
         view.running = True
+        self.unit_runs()
         view.started, view.submitted, view.code = self.time, None, None
         self.state("starting")
         for name in ("stopped", "login_deferred"):
@@ -135,11 +136,17 @@ class _Event:
         if self.view.planned is None and not self.view.facts:
             self.view.planned = self.time
 
+    def unit_runs(self) -> None:
+        """Whatever the unit was before, it runs now."""
+        if self.view.unit in ("failed", "inactive"):
+            self.view.unit, self.view.unit_text, self.view.unit_since = "unknown", "", None
+
     def on_restart_planned(self) -> None:
         # A restart that was asked for is noted before Gateway ends, and again when it has.
         self.view.planned = self.view.planned or self.time
         if self.detail.get("kind") != "soft":
             self.view.running = False
+            self.state("starting")
 
     def on_restart_missed(self) -> None:
         self.fact("restart_missed", action=self.detail.get("action", ""), reason=self.text("reason"))
@@ -150,7 +157,6 @@ class _Event:
     def on_stopped(self) -> None:
         self.state("stopped")
         self.view.running = False
-        self.view.login = None
         self.clear()
         if self.is_paper_cycle():
             self.view.planned = self.view.planned or self.time
@@ -189,6 +195,7 @@ class _Event:
         view = self.view
         again = view.last_ready is not None and abs(self.time - view.last_ready) < SAME_READY
         self.state("ready")
+        self.unit_runs()
         view.running = True
         view.last_ready = self.time
         view.planned = view.missed_at = None
@@ -351,6 +358,8 @@ class _Event:
         """The run ended, and this is why."""
         self.view.running = False
         self.view.planned = None
+        if self.view.state == "ready":
+            self.state("starting")
         self.fact(name, **detail)
         if self.view.login and self.view.login.phase in RUNNING:
             self.ended()

@@ -22,6 +22,7 @@ from ..observation import Observation
 from ..store import Store, StoreError
 from .actions import Actions
 from .brain import Brain
+from .reminders import Reminders
 from .sources import Sources
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class Watcher:
         self._sources = sources or Sources(chosen, store, ports)
         self._actions = actions or Actions(chosen.run_root, clock)
         self.brain = Brain(chosen, store, known, clock, self._actions, table)
+        self._reminders = Reminders(chosen, store, known, self.brain.views)
         self._kept: list[Observation] = []
         self._changes: int | None = None
         self._results: list = []
@@ -228,6 +230,8 @@ class Watcher:
         if abs(now - self._alive_at) >= ALIVE_SECONDS:
             with self._store.transaction():
                 self._store.remember("watcher", {"time": now, "cycle": self._cycles})
+                for message in self._reminders.tick(now):
+                    self.brain.ladder.announce(message, now)
                 if abs(now - self._tidied_at) >= TIDY_SECONDS:
                     self._store.tidy(now - KEEP_SECONDS)
                     self._store.forget_channels({channel.name for channel in self._settings.channels}, now)
