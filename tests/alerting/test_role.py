@@ -19,6 +19,8 @@ from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ibgateway_alerting import settings
+from ibgateway_alerting.notify import telegram_url
+from ibgateway_alerting.notify.channels import MISSING
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "alerting"
@@ -442,6 +444,30 @@ def test_the_rule_asks_for_the_user_and_the_action_first():
     head = rule[: rule.index("Result.YES")]
     assert 'action.id !== "org.freedesktop.systemd1.manage-units"' in head
     assert 'subject.user !== "ibgateway-watch"' in head
+
+
+def unusable(status: str) -> list[str]:
+    """What the role finds in the notifier's status text."""
+    tasks = DataLoader().load_from_file(str(ROLE / "tasks/service.yml"), trusted_as_template=True)
+    (check,) = [task for task in tasks if task["name"] == "Check that every channel is usable"]
+    expression = check["vars"]["_alerting_unusable"].strip().removeprefix("{{").removesuffix("}}")
+    return Role(_alerting_status={"stdout": status}).value(expression)
+
+
+@pytest.mark.parametrize("url", ["TGRAM://1:a/1", "tgram://x/1", "tgram://1:a/b", "tgram://1:a/1?x=y"])
+def test_a_channel_the_notifier_cannot_use_ends_the_run(url: str):
+    with pytest.raises(ValueError, match=r"^its url") as refused:
+        telegram_url.parse(url)
+    for words in (str(refused.value), MISSING):
+        found = unusable(f"telling mail; phone failing since 09:30 CET: {words}; mail failing since …")
+        assert found == [f"phone failing since 09:30 CET: {words}"]
+    assert (
+        len(unusable(f"telling nobody: no channel is usable; phone failing since 09:30 CET: {MISSING}")) == 1
+    )
+
+
+def test_a_channel_that_only_fails_now_is_no_fault_of_the_run():
+    assert unusable("telling phone; phone failing since 09:30 CET: no connection") == []
 
 
 # --- the role itself ------------------------------------------------------------------------------

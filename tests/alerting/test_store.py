@@ -189,7 +189,9 @@ def test_damaged_file_is_set_aside(path: Path, content: bytes | None):
     with store.transaction():
         store.queue("phone", MESSAGE, now=1.0)
     store.close()
-    assert len(Store(path).waiting("phone")) == 1
+    again = Store(path)
+    assert len(again.waiting("phone")) == 1
+    again.close()
 
 
 def test_each_damaged_file_is_kept(path: Path):
@@ -360,3 +362,11 @@ def test_references_are_replaced(store: Store):
     store.note_sent("phone", 1, {"message": 7})
     store.note_sent("phone", 1, {"message": 8})
     assert store.sent_reference("phone", 1) == {"message": 8}
+
+
+def test_the_group_may_write_every_file_of_it(store: Store, path: Path):
+    # Whatever the umask makes of it: watcher and notifier are two users of one group.
+    os.umask(old := os.umask(0))
+    store.remember("a", 1)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert modes == {path.name + suffix: 0o660 & ~old for suffix in ("", "-wal", "-shm", ".lock")}

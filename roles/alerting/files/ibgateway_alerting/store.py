@@ -113,6 +113,7 @@ class Store:
         return db, os.stat(self.path).st_ino  # noqa: PTH116 - see _follow
 
     def _open(self) -> sqlite3.Connection:
+        self._make_shareable()
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             db.execute("PRAGMA journal_mode=WAL")
@@ -129,6 +130,18 @@ class Store:
             db.close()
             raise
         return db
+
+    def _make_shareable(self) -> None:
+        """Make the file where there is none: SQLite would let the group only read it and its `-wal`.
+
+        A file that is there is not opened: closing it would drop this process's other connections' locks.
+        """
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660))
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be made: {error.strerror}") from error
 
     def _check(self, db: sqlite3.Connection, version: int) -> None:
         if version > VERSION:
