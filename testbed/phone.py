@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 from scripted import Json, Script, obeyed, record, reset
 
 PAGE = Path(__file__).with_name("phone.html")
+NO_UPDATES = b'{"ok": true, "result": []}'
 MAX_BODY = 12 << 20  # bytes; Telegram takes photos of up to 10 MB
 MOST_TEXT, MOST_CAPTION, MOST_DATA, MOST_ANSWER = 4096, 1024, 64, 200  # the Bot API's limits
 ANSWER_SECONDS = 60.0  # after which a pressed button's wheel stops; Telegram does not say how long it takes
@@ -340,15 +341,17 @@ def handler(phone: Phone, script: Script, control: Control, token: str, keep: Ca
                 )
             if "raw" in plan:
                 status, answer = 200, plan["raw"].encode()
-            if method != "getUpdates" or status != 200:
+            if method != "getUpdates" or status != 200 or len(answer) > len(NO_UPDATES):
                 keep({**entry, "status": status, **({"plan": plan} if plan else {})})
             if plan.get("hang"):
                 script.hang(plan["hang"])
-            if plan.get("hang") or plan.get("reset"):
+            if plan.get("reset") or (plan.get("hang") and not plan.get("ok")):
                 self.close_connection = True
                 reset(self.connection)
             else:
                 self._reply(status, answer, "application/json")
+                if plan.get("hang"):
+                    keep({**entry, "late": True})
 
         def _honest(self, used: str, method: str, given: Json) -> tuple[int, bytes]:
             if token and used != token:

@@ -17,7 +17,7 @@ class Script:
 
     An entry is one of {"status": 429, "text": "…", "retry_after": 5}, {"hang": SECONDS}, {"reset": true},
     {"raw": "no JSON"}, {"ok": true}; with "taken": true the call is obeyed first, and only its answer
-    is lost. A last entry with "always": true stays.
+    is lost; with "ok": true a call that hangs is answered at the end. A last entry with "always": true stays.
     """
 
     def __init__(self) -> None:

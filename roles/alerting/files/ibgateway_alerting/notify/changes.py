@@ -13,7 +13,7 @@ ASK_SECONDS = 1.0
 class Changes:
     """Looks at the write-ahead log's time and size, which costs a third of asking SQLite.
 
-    The kernel's clock for files is coarse, so two writes may look like one: SQLite is asked every second, too.
+    The kernel's clock for files is coarse, so two writes may look like one: SQLite is asked each second, too.
     """
 
     def __init__(self, store: Store) -> None:

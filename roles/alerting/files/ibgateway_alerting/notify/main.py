@@ -53,7 +53,7 @@ def main(config: Path, arguments: Sequence[str] | None = None) -> int:
     if options.check:
         return EX_CONFIG if configured.problems else 0
     if options.test:
-        return trial.run(configured, settings.host, as_json=options.json)
+        return trial.run(configured, settings, as_json=options.json)
     notifier = Notifier(settings, configured, urls.get(credential.DEADMAN, ""))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: notifier.stop())
