@@ -59,9 +59,11 @@ class Rules:
         self.grace = grace
         self.remedy_apart = remedy_apart
         self._of_kind: dict[str, tuple[Rule, ...]] = {}
+        self._kind_of: dict[str, str] = {}
         self._expires: dict[str, float] = {}
         for rule in rules:
             self._of_kind[rule.kind] = (*self._of_kind.get(rule.kind, ()), rule)
+            self._kind_of[rule.condition] = rule.kind
             if rule.expires_hours:
                 self._expires[rule.condition] = rule.expires_hours * 3600.0
 
@@ -73,6 +75,10 @@ class Rules:
     def of(self, kind: str) -> tuple[Rule, ...]:
         """The rules that make a kind; none for one that only another release knows."""
         return self._of_kind.get(kind, ())
+
+    def kind_of(self, condition: str) -> str | None:
+        """The kind that a condition makes; None when no rule names it."""
+        return self._kind_of.get(condition)
 
     def expires(self, condition: str) -> float | None:
         """After how many seconds a condition ends by age."""

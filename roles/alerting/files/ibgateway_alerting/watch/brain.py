@@ -247,7 +247,7 @@ class Brain:
             view.login = None  # given up; a login of what runs stops it first, but only for a moment
         if talk.phase not in RUNNING:
             return
-        if talk.phase == PUSH_SENT and now > talk.push_ends + PUSH_OVERDUE and view.state == "ready":
+        if talk.phase == PUSH_SENT and now >= talk.push_ends + PUSH_OVERDUE and view.state == "ready":
             view.login = None
         elif now > talk.since + LONGEST_LOGIN:
             talk.phase, talk.since = FAILED, now
@@ -308,12 +308,14 @@ class Brain:
 
     def _moments_of(self, view: InstanceView, now: float) -> tuple[float, ...]:
         """When something of a view changes by itself."""
-        since = view.state_since or now
-        waits = [moment for moment in (since + LOST_EVENT, since + STAYS_STOPPED) if moment > now]
+        since = view.state_since
+        waits = [] if since is None else [since + LOST_EVENT, since + STAYS_STOPPED]
+        if view.login and view.login.phase == PUSH_SENT:
+            waits.append(view.login.push_ends + PUSH_OVERDUE)
         ends = [
             known["last"] + age for name, known in view.facts.items() if (age := self._rules.expires(name))
         ]
-        return (NEVER, *waits, *ends)
+        return (NEVER, *(moment for moment in (*waits, *ends) if moment > now))
 
     def _subject(self, name: str, moment: float) -> Subject:
         view = self.views[name]

@@ -96,7 +96,7 @@ class Incidents:
         """
         self._turn(subject, now)
         look = NEVER
-        for kind in self._rules.kinds:
+        for kind in self._concerned(subject):
             rules = self._rules.of(kind)
             found = [
                 (rule, subject.conditions[rule.condition])
@@ -116,6 +116,13 @@ class Incidents:
                 self.end(incident, "this release does not know it", moment, quiet=True)
         return look
 
+    def _concerned(self, subject: Subject) -> list[str]:
+        """The kinds that may have changed, in the table's order."""
+        found = {self._rules.kind_of(name) for name in subject.conditions}
+        found.update(incident.kind for incident in self.of(subject.name))
+        found.update(key.partition("/")[0] for key in subject.kept.held)
+        return [kind for kind in self._rules.kinds if kind in found]
+
     def end(self, incident: Incident, outcome: str, moment: float, *, quiet: bool) -> None:
         """Resolve an incident."""
         incident.resolved = max(moment, incident.opened)
@@ -132,9 +139,10 @@ class Incidents:
         for condition in subject.conditions.values():
             if not condition.instead_of or not condition.certain:
                 continue
-            rule, kind = self._rule_of(condition.name)
-            if rule is None or (subject.name, kind) in self.open:
+            kind = self._rules.kind_of(condition.name)
+            if kind is None or (subject.name, kind) in self.open:
                 continue
+            rule = next(rule for rule in self._rules.of(kind) if rule.condition == condition.name)
             for old in condition.instead_of:
                 incident = self.open.get((subject.name, old))
                 if incident and not self._holds(subject, old):
@@ -145,13 +153,6 @@ class Incidents:
                     self._store.save_incident(incident)
                     self._teller.changed(incident, now, loud=kind not in LOGIN_KINDS)
                     break
-
-    def _rule_of(self, condition: str) -> tuple[Rule | None, str]:
-        for kind in self._rules.kinds:
-            for rule in self._rules.of(kind):
-                if rule.condition == condition:
-                    return rule, kind
-        return None, ""
 
     def _holds(self, subject: Subject, kind: str) -> bool:
         return any(rule.condition in subject.conditions for rule in self._rules.of(kind))
@@ -244,11 +245,8 @@ class Incidents:
 
 def explaining(rules: Rules, conditions: dict[str, Condition]) -> set[str]:
     """The kinds that conditions make, whether they are told already or not."""
-    return {
-        kind
-        for kind in rules.kinds
-        if any(rule.condition in conditions and conditions[rule.condition].certain for rule in rules.of(kind))
-    }
+    kinds = {rules.kind_of(name) for name, condition in conditions.items() if condition.certain}
+    return {kind for kind in kinds if kind is not None}
 
 
 def _key(rule: Rule) -> str:
