@@ -6,15 +6,16 @@ import re
 import shlex
 import sys
 from itertools import chain
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from ibgateway_alerting import rules
 from ibgateway_alerting.catalogue import UNKNOWN, CatalogueError, catalogue, entry, load
 from ibgatewaylib.ctl_help import build_parser
 
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "testbed" / "simulator"))
-import gateway_sim
+import gateway_sim  # noqa: E402 - needs the path above
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 KINDS, RECIPES = RUNBOOK.split("\n# Recipes\n")

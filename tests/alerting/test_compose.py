@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import START
 from ibgateway_alerting import rules
 from ibgateway_alerting.catalogue import catalogue
 from ibgateway_alerting.model import HOST, SEVERITIES, Incident, Message
@@ -17,6 +17,7 @@ from ibgateway_alerting.watch.compose import OPENED, PHASES, RESOLVED, Context
 from ibgateway_alerting.watch.view import InstanceView
 
 GOLDEN = Path(__file__).with_name("golden")
+START = datetime(2026, 11, 24, 21, 15, 3, tzinfo=UTC).timestamp()
 TABLE = rules.load()
 HOST_KINDS = ("network_down", "dns_down", "disk_full", "clock_wrong", "store_damaged", "channel_failing")
 
