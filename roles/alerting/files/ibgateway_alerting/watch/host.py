@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..model import HOST
 from ..observation import Changes, Observation
@@ -26,8 +27,10 @@ NOTIFIER_FRESH = 120.0
 """Seconds for which the notifier's word on the network counts; it writes every 30 s."""
 TIMEDATECTL = ("timedatectl", "show", "--property=NTPSynchronized", "--value")
 """Asks the kernel, so it holds for every program that keeps the time."""
-_UP, _GATEWAY = 0x1, 0x2
-"""Flags of a route (linux/route.h, linux/ipv6_route.h)."""
+_SILENCE = ("no answer", "no connection")
+"""How the notifier's words begin where a service did not answer; see its channels."""
+_UP, _REJECT = 0x1, 0x200
+"""Flags of a route: it can be used, it leads nowhere (linux/route.h)."""
 _NOWHERE6 = "00000000000000000000000000000000"
 
 
@@ -65,7 +68,7 @@ class HostSource:
 
         Returns:
             `disk` (free share of the fullest file system, from 0 to 1; the text is its path), `network` (ok,
-            no_route or dns) and `clock` (ok or unsynchronised), when they are news.
+            no_route, dns or unreachable) and `clock` (ok or unsynchronised), when they are news.
         """
         found: list[Observation] = []
         self._clock.tick(now)
@@ -89,10 +92,32 @@ class HostSource:
             return "no_route", now, "no default route"
         health = self._store.recall("notifier")
         if isinstance(health, dict) and 0 <= now - float(health.get("time") or 0) < NOTIFIER_FRESH:
-            dns = health.get("dns", "ok")
-            if dns != "ok":
-                return "dns", now, str(dns)
+            if health.get("dns") == "failed":
+                return "dns", now, "names cannot be looked up"
+            if silent := silent_channels(health):
+                return "unreachable", now, f"no answer from {', '.join(silent)}"
         return "ok", now, ""
+
+
+def silent_channels(health: dict[str, Any]) -> list[str]:
+    """The channels whose services do not answer at all, where that can only be the network's fault.
+
+    One silent service may be that service's own outage, and any answer at all, be it a refusal, came over a
+    network that works.
+
+    Args:
+        health: what the notifier says of itself: `delivered`, and by channel `failing` (since) and `trouble`
+            (why).
+
+    Returns:
+        at least two names, or none.
+    """
+    since, why = health.get("failing") or {}, health.get("trouble") or {}
+    silent = sorted(name for name, words in why.items() if str(words).startswith(_SILENCE))
+    if len(silent) < 2 or len(silent) < len(why):
+        return []
+    delivered = float(health.get("delivered") or 0)
+    return silent if all(delivered < float(since.get(name) or 0) for name in silent) else []
 
 
 def fullest_of(places: Sequence[Path]) -> tuple[float, str] | None:
@@ -122,16 +147,20 @@ def has_default_route(proc: Path = Path("/proc")) -> bool:
     for line in _lines(proc / "net" / "route")[1:]:
         known = True
         fields = line.split()
-        if len(fields) > 7 and fields[1] == fields[7] == "00000000" and int(fields[3], 16) & _UP:
+        if len(fields) > 7 and fields[1] == fields[7] == "00000000" and _leads_on(fields[3]):
             return True
     for line in _lines(proc / "net" / "ipv6_route"):
         known = True
         fields = line.split()
         if len(fields) < 10 or fields[0] != _NOWHERE6 or fields[1] != "00":
             continue
-        if int(fields[8], 16) & _UP and fields[9] != "lo":
+        if _leads_on(fields[8]) and fields[9] != "lo":
             return True
     return not known
+
+
+def _leads_on(flags: str) -> bool:
+    return int(flags, 16) & (_UP | _REJECT) == _UP
 
 
 def _lines(path: Path) -> list[str]:
