@@ -144,8 +144,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     timeline = _add(
         commands, "timeline", "the past week: when each instance was ready, down or logging in",
-        "A line of blocks for each instance, in the zone of the first one. Less than five minutes away do "
-        "not show: a restart by the token takes less.",
+        "A line of blocks for each instance, in the zone of the first one. A login, and any time down, shows "
+        "in its block, however short; a planned restart does not.",
         "ibgatewayctl timeline\n  ibgatewayctl timeline live --days 2",
     )  # fmt: skip
     timeline.add_argument("names", nargs="*", metavar="NAME", help="instances; default: all")

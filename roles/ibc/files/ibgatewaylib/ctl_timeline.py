@@ -9,14 +9,20 @@ from . import ctl_history, ctl_plan, timeline
 from .ctl_host import Host
 from .schedule import zones
 from .session import duration
-from .timeline import DOWN, LOGIN, READY, UNKNOWN, Stretch
+from .timeline import DOWN, LOGIN, PARKED, READY, RESTART, STOPPED, UNKNOWN, Span
 
 WINDOW = "window"
-BLOCKS = {READY: "█", WINDOW: "▓", LOGIN: "L", DOWN: "░", UNKNOWN: " "}
-_WORDS = {READY: "ready", WINDOW: "ready, in a reset window", LOGIN: "login", DOWN: "down"}
+BLOCKS = {READY: "█", WINDOW: "▓", LOGIN: "L", DOWN: "░", STOPPED: "·", UNKNOWN: " "}
+_WORDS = {
+    READY: "ready",
+    WINDOW: "ready, in a reset window",
+    LOGIN: "login",
+    DOWN: "down or parked",
+    STOPPED: "stopped",
+}
 _COLOURS = {READY: "32", WINDOW: "36", LOGIN: "33", DOWN: "31"}
-NOTICED = 300.0
-"""Seconds from which on a block shows that the instance was down: a restart by the token is not worth it."""
+_SHOWN_AS = {PARKED: DOWN, RESTART: READY}
+"""States without a block of their own: a planned restart is not worth one."""
 _NARROW, _WIDE = 40, 168
 
 
@@ -30,7 +36,7 @@ def show(host: Host, names: list[str], *, days: int, colour: bool) -> tuple[str,
         colour: use terminal colours.
 
     Returns:
-        the lines to print, and the stretches for scripts.
+        the lines to print, and the spans for scripts.
 
     Raises:
         CtlError: events or windows cannot be read.
@@ -45,7 +51,7 @@ def show(host: Host, names: list[str], *, days: int, colour: bool) -> tuple[str,
     for name in names:
         instance = host.instance(name)
         events = ctl_history.read(instance.state_dir / "events.jsonl")
-        found = timeline.stretches(events, start, end)
+        found = timeline.spans(events, start, end)
         windows = ctl_plan.windows(instance).closures(int(start), int(end))
         cells = blocks(found, windows, start, end, width)
         lines.append(f"{name:{label}}{''.join(_block(cell, colour=colour) for cell in cells)}")
@@ -58,14 +64,14 @@ def show(host: Host, names: list[str], *, days: int, colour: bool) -> tuple[str,
 
 
 def blocks(
-    found: list[Stretch], windows: list[tuple[int, int]], start: float, end: float, width: int
+    found: list[Span], windows: list[tuple[int, int]], start: float, end: float, width: int
 ) -> list[str]:
-    """What each block of a line shows: a login before a time down, that before a reset window.
+    """What each block of a line shows: a login before a time down, that before a stop or a reset window.
 
     Args:
-        found: stretches that cover the span.
+        found: spans that follow each other from the start to the end.
         windows: when logins and restarts were forbidden.
-        start: of the span, seconds since the epoch.
+        start: seconds since the epoch.
         end: likewise.
         width: how many blocks.
     """
@@ -74,17 +80,16 @@ def blocks(
     for number in range(width):
         left, right = start + number * step, start + (number + 1) * step
         spent: dict[str, float] = {}
-        for stretch in found:
-            inside = min(right, stretch.end) - max(left, stretch.start)
+        for span in found:
+            inside = min(right, span.end) - max(left, span.start)
             if inside > 0:
-                spent[stretch.state] = spent.get(stretch.state, 0.0) + inside
+                state = _SHOWN_AS.get(span.state, span.state)
+                spent[state] = spent.get(state, 0.0) + inside
         closed = sum(max(0.0, min(right, closes) - max(left, opens)) for opens, closes in windows)
-        if spent.get(LOGIN):
-            shown.append(LOGIN)
-        elif spent.get(DOWN, 0.0) >= min(NOTICED, step / 2):
-            shown.append(DOWN)
-        elif spent.get(UNKNOWN, 0.0) > step / 2:
-            shown.append(UNKNOWN)
+        if first := next((state for state in (LOGIN, DOWN) if state in spent), None):
+            shown.append(first)
+        elif spent.get(READY, 0.0) * 2 < step:
+            shown.append(max((STOPPED, UNKNOWN), key=lambda state: spent.get(state, 0.0)))
         else:
             shown.append(WINDOW if closed > step / 2 else READY)
     return shown
@@ -110,26 +115,26 @@ def _days(start: float, end: float, width: int, zone: tzinfo) -> str:
     return "".join(line).rstrip()
 
 
-def _summary(found: list[Stretch], logins: int) -> str:
-    part = timeline.share(found, READY)
+def _summary(found: list[Span], logins: int) -> str:
+    part = timeline.ready_share(found)
     if part is None:
         return "nothing is known of these days"
-    away = [stretch for stretch in found if stretch.state in (DOWN, LOGIN)]
     words = [f"ready {part * 100:.1f} % of the time", f"{logins} login{'' if logins == 1 else 's'}"]
-    if away:
-        longest = max(away, key=lambda stretch: stretch.seconds)
-        words.append(f"longest away {duration(longest.seconds)}")
+    longest = away = 0.0
+    for span in found:
+        away = away + span.seconds if span.state in (DOWN, PARKED, LOGIN) else 0.0
+        longest = max(longest, away)
+    if longest:
+        words.append(f"longest away {duration(longest)}")
     return ", ".join(words)
 
 
-def _result(name: str, found: list[Stretch], windows: list[tuple[int, int]], logins: int) -> dict:
+def _result(name: str, found: list[Span], windows: list[tuple[int, int]], logins: int) -> dict:
     return {
         "instance": name,
-        "ready": timeline.share(found, READY),
+        "ready": timeline.ready_share(found),
         "logins": logins,
-        "stretches": [
-            {"from": _stamp(one.start), "to": _stamp(one.end), "state": one.state} for one in found
-        ],
+        "spans": [{"from": _stamp(one.start), "to": _stamp(one.end), "state": one.state} for one in found],
         "windows": [{"from": _stamp(opens), "to": _stamp(closes)} for opens, closes in windows],
     }
 

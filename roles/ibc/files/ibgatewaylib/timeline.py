@@ -1,22 +1,43 @@
-"""The past as stretches of time: when an instance was ready, logging in, or down. Pure."""
+"""The past as spans of time: when an instance was ready, restarting, logging in, or down. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-READY, LOGIN, DOWN, UNKNOWN = "ready", "login", "down", "unknown"
+READY, RESTART, LOGIN, PARKED, DOWN, STOPPED, UNKNOWN = (
+    "ready", "restart", "login", "parked", "down", "stopped", "unknown"
+)  # fmt: skip
+"""What an instance is: ready; in a planned restart; logging in; waiting for its operator; down though nobody
+wanted that; stopped as asked; before the first event that is kept."""
+BRIEF_STOP = 15 * 60.0
+"""Seconds between a stop and a start that belong together: paper's daily cycle, or a playbook's restart."""
 
-_LOGIN = {"login_submitted", "two_factor_waiting", "two_factor_answered", "device_choice_needed"}
-_DOWN = {
-    "starting", "token_restart", "two_factor_missed", "login_refused", "credentials_rejected", "throttled",
-    "maintenance", "connection_failed", "session_taken", "stuck", "restart_planned", "stopping", "stopped",
-    "crashed", "parked", "login_deferred",
-}  # fmt: skip
+Event = tuple[float, str, dict]
+"""Seconds since the epoch, type, detail: as `ctl_history.read` gives them."""
+
+_ENTERS = {
+    "ready": READY,
+    "restart_planned": RESTART,
+    "login_submitted": LOGIN,
+    "two_factor_waiting": LOGIN,
+    "two_factor_answered": LOGIN,
+    "login_deferred": LOGIN,
+    "parked": PARKED,
+    "crashed": DOWN,
+    "stuck": DOWN,
+    "maintenance": DOWN,
+    "connection_failed": DOWN,
+    "session_taken": DOWN,
+    "configuration_invalid": DOWN,
+    "stopped": STOPPED,
+}
+"""The state that an event begins; `starting` and what depends on more is in `_after`."""
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """From `start` to `end` (seconds since the epoch) an instance was in `state`."""
+class Span:
+    """A time in which an instance was in one state; seconds since the epoch."""
 
     start: float
     end: float
@@ -28,58 +49,67 @@ class Stretch:
         return self.end - self.start
 
 
-def stretches(events: list[tuple[float, str, dict]], start: float, end: float) -> list[Stretch]:
-    """What the events of an instance say about a span of time.
+def spans(events: Sequence[Event], start: float, end: float) -> list[Span]:
+    """An instance's states between two instants.
 
     A launcher that is killed writes nothing: until its next start the instance then seems as it was before.
 
     Args:
-        events: as `ctl_history.read` gives them; those before the span say how it began.
-        start: of the span, seconds since the epoch.
-        end: likewise.
+        events: all that are kept, the oldest first.
+        start: seconds since the epoch.
+        end: the same.
 
     Returns:
-        stretches without gaps, in order; UNKNOWN where no event is old enough.
+        spans that follow each other without gaps and differ from each other.
     """
-    found: list[Stretch] = []
-    state, since = UNKNOWN, start
-    for when, kind, detail in sorted(events, key=lambda event: event[0]):
-        if when >= end:
-            break
+    changes: list[tuple[float, str]] = []
+    state = UNKNOWN
+    for moment, kind, detail in events:
         after = _after(state, kind, detail)
-        if after == state:
-            continue
-        if when > since:
-            found.append(Stretch(since, when, state))
-            since = when
-        state = after
-    found.append(Stretch(since, end, state))
-    return _joined(found)
+        if kind == "starting" and changes and changes[-1][1] == STOPPED:
+            stopped = changes[-1][0]
+            if moment - stopped <= BRIEF_STOP:
+                changes[-1] = (stopped, RESTART)
+                after = RESTART
+        if after != state:
+            changes.append((moment, after))
+            state = after
+    return list(_between(changes, start, end))
 
 
-def share(found: list[Stretch], state: str) -> float | None:
-    """Which part of the known time was spent in a state, 0 to 1; None when nothing is known."""
-    known = sum(stretch.seconds for stretch in found if stretch.state != UNKNOWN)
-    return sum(stretch.seconds for stretch in found if stretch.state == state) / known if known else None
+def ready_share(found: Sequence[Span]) -> float | None:
+    """The part of the known time in which it was ready, from 0 to 1; None when nothing is known.
+
+    A planned restart counts as not ready; a stop that its operator wanted does not count at all.
+    """
+    known = sum(span.seconds for span in found if span.state not in (UNKNOWN, STOPPED))
+    return sum(span.seconds for span in found if span.state == READY) / known if known else None
 
 
 def _after(state: str, kind: str, detail: dict) -> str:
-    if kind == "ready":
-        return READY
-    if kind in _LOGIN:
-        # A working session may be asked for a second factor; it works on.
-        return state if state == READY and kind != "login_submitted" else LOGIN
-    if kind in _DOWN:
-        # It is announced before Gateway ends; the end itself is another event.
-        return state if kind == "restart_planned" and detail.get("kind") == "soft" else DOWN
-    return state
+    if kind == "starting":
+        if state in (RESTART, DOWN) and detail.get("resumes"):
+            return state
+        # Without a sign of its end, the run before was cut off: a power cut, or a kill.
+        return DOWN if detail.get("resumes") else LOGIN
+    if kind == "two_factor_waiting" and state == READY:
+        return READY  # a question while the session works
+    if kind == "configuration_invalid" and detail.get("continues"):
+        return state
+    return _ENTERS.get(kind, state)
 
 
-def _joined(found: list[Stretch]) -> list[Stretch]:
-    joined: list[Stretch] = []
-    for stretch in found:
-        if joined and joined[-1].state == stretch.state:
-            joined[-1] = Stretch(joined[-1].start, stretch.end, stretch.state)
-        elif stretch.seconds > 0:
-            joined.append(stretch)
-    return joined
+def _between(changes: Sequence[tuple[float, str]], start: float, end: float) -> Iterator[Span]:
+    state, since = UNKNOWN, start
+    for moment, after in (*changes, (end, "")):
+        if moment >= end:
+            break
+        if moment <= start:
+            state = after
+            continue
+        if after != state:
+            if moment > since:
+                yield Span(since, moment, state)
+            state, since = after, moment
+    if end > since:
+        yield Span(since, end, state)
