@@ -15,7 +15,7 @@ from ibgateway_alerting.model import EDIT, EDIT_OR_SEND, Button, Message
 from ibgateway_alerting.notify import pauses
 from ibgateway_alerting.notify.errors import BrokenError, DeliveryError, NotEditableError, RefusedError
 from ibgateway_alerting.notify.lane import LOOK_AGAIN, Lane
-from ibgateway_alerting.store import Store
+from ibgateway_alerting.store import Store, StoreError
 
 BUTTON = Button("push", "Send me the push", "ABCDEFGHABCDEFGH")
 DOWN = DeliveryError("no connection")
@@ -364,11 +364,9 @@ def test_a_failure_that_cannot_be_written_is_kept_in_mind(box):
 def test_a_database_that_cannot_be_read_is_read_again(box, log, monkeypatch):
     box.queue("a")
     with monkeypatch.context() as broken:
-        broken.setattr(
-            box.store, "waiting", lambda *_: (_ for _ in ()).throw(sqlite3.DatabaseError("disk I/O error"))
-        )
-        assert box.step() == 1.0
-    assert "phone: the database cannot be read (disk I/O error)" in log()
+        broken.setattr(box.store, "waiting", lambda *_: (_ for _ in ()).throw(StoreError("disk I/O error")))
+        assert [box.step(), box.step()] == [1.0, 1.0]
+    assert log().count("phone: disk I/O error; trying again") == 1
     box.run()
     assert box.channel.titles() == ["a"]
 
@@ -377,3 +375,23 @@ def test_another_channel_is_none_of_its_business(box):
     box.store.queue("mail", Message("info", "not mine", ""), now=START)
     assert box.step() == LOOK_AGAIN
     assert box.channel.attempts == 0
+
+
+def test_a_damaged_database_is_a_matter_for_whoever_can_open_it_anew(box, monkeypatch):
+    damage = StoreError("malformed", damaged=True)
+    monkeypatch.setattr(box.store, "waiting", lambda *_: (_ for _ in ()).throw(damage))
+    with pytest.raises(StoreError, match="malformed"):
+        box.step()
+
+
+def test_a_receipt_is_not_written_into_another_database(box, tmp_path):
+    """The numbers of a database that took the place of a damaged one mean other messages."""
+    box.queue("of the old one")
+    box.store._db.execute("PRAGMA query_only=ON")
+    box.step()
+    box.store.path.rename(tmp_path / "aside")
+    box.store.changes()  # goes to the new file
+    assert box.queue("of the new one") == 1
+    box.run()
+    assert box.channel.titles() == ["of the old one", "of the new one"]
+    assert box.result(1) == "delivered"

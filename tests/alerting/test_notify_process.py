@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ibgateway_alerting.model import EDIT_OR_SEND, Button, Message
-from ibgateway_alerting.store import Store
+from ibgateway_alerting.store import SET_ASIDE, Store
 from notify_tools import TOKEN, USER, FakePhone, Notifier, Webhook, wait_for
 
 PUSH = Button("push", "Send me the push", "ABCDEFGHABCDEFGH")
@@ -61,6 +61,14 @@ def locked(notifier: Notifier) -> Iterator[None]:
         database.execute("BEGIN IMMEDIATE")
         yield
         database.execute("ROLLBACK")
+
+
+def damage(database: Path) -> None:
+    """Overwrite every page but the first, in the file and its log, as a failing disk may."""
+    for file in (database, database.with_name(f"{database.name}-wal")):
+        with file.open("r+b") as content:
+            content.seek(4096 if file == database else 0)
+            content.write(b"\xff" * max(0, file.stat().st_size - content.tell()))
 
 
 def memory_mib(process) -> float:
@@ -259,19 +267,30 @@ def test_without_channels_it_runs_and_says_so(make):
 # --- the database ---
 
 
-def test_a_database_replaced_under_it_is_used(make, phone, tmp_path):
+def test_a_damaged_database_that_the_watcher_sets_aside_is_left(make, phone, tmp_path):
     notifier = make(phone=phone.channel)
     notifier.start_ready()
     queue(notifier, "before")
     wait_for(notifier.delivered)
     notifier.store.close()
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{tmp_path}/alerting.sqlite{suffix}").rename(f"{tmp_path}/aside{suffix}")
+    damage(tmp_path / "alerting.sqlite")
+    notifier.store = Store(tmp_path / "alerting.sqlite")
+    assert notifier.store.recall(SET_ASIDE) == "alerting.sqlite.damaged-1"
+    queue(notifier, "after")
+    wait_for(notifier.delivered)
+    assert titles(phone) == ["before", "after"]
+    assert notifier.end() == 0
+
+
+def test_a_damaged_database_does_not_keep_it_from_starting(make, phone, tmp_path):
+    notifier = make(phone=phone.channel)
+    notifier.store.close()
+    (tmp_path / "alerting.sqlite").write_bytes(b"no database" * 1000)
+    notifier.start_ready()
     notifier.store = Store(tmp_path / "alerting.sqlite")
     queue(notifier, "after")
-    wait_for(lambda: titles(phone) == ["before", "after"])
-    assert "the database was replaced" in notifier.log.read_text()
-    assert notifier.end() == 0
+    wait_for(lambda: titles(phone) == ["after"])
+    assert len(list(tmp_path.glob("alerting.sqlite.damaged-*"))) == 1
 
 
 # --- the command ---

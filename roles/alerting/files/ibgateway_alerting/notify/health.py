@@ -40,7 +40,7 @@ def row(
         now: seconds since the epoch.
         troubles: from `failing`.
         delivered: when a channel last took a message, seconds since the epoch.
-        dns: "ok", "failed" or "unknown".
+        dns: "ok", or why names cannot be looked up.
     """
     return {
         "time": now,

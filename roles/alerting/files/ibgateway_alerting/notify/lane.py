@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -70,6 +69,7 @@ class Lane:
         self._resume = 0.0
         self._fresh = True
         self._silent = False
+        self._unread = False
 
     def hurry(self) -> None:
         """The service answers again: do not wait for the end of a pause that its silence caused."""
@@ -91,8 +91,14 @@ class Lane:
 
         Returns:
             seconds until the next step is worth while; 0 when it is at once.
+
+        Raises:
+            StoreError: the database is damaged.
         """
         try:
+            self._store.changes()  # goes to the new file when a damaged one was set aside
+            if self._receipts.belong_elsewhere():
+                self.use(self._store)
             self._receipts.write()
             queued = self._next()
             if queued is None:
@@ -108,10 +114,15 @@ class Lane:
                 self._done(queued, "superseded", None)
                 return 0.0
             reference = None if queued.incident is None or queued.mode == SEND else self._known(queued)
-        except (StoreError, sqlite3.Error) as error:
-            log.error("%s: the database cannot be read (%s)", self.name, error)
+        except StoreError as error:
             self._batch.clear()
+            if error.damaged:
+                raise
+            if not self._unread:
+                log.error("%s: %s; trying again", self.name, error)
+            self._unread = True
             return 1.0
+        self._unread = False
         await self._attempt(queued, reference)
         return 0.0
 
@@ -184,7 +195,7 @@ class Lane:
         log.warning(
             "%s: not delivered (%s), again in %.0f s: %s", self.name, error, wait, queued.message.title
         )
-        with contextlib.suppress(StoreError, sqlite3.Error):
+        with contextlib.suppress(StoreError):
             self._store.put_off(queued.id, self._attempts, self._resume)
 
     def _note_trouble(self, trouble: str) -> None:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import sqlite3
 import time
 from datetime import datetime
 
@@ -97,7 +95,7 @@ class Notifier:
             try:
                 store = Store(self._settings.database)
                 forgotten = store.forget_channels(known, time.time())
-            except (StoreError, sqlite3.Error) as error:
+            except StoreError as error:
                 log.error("%s; trying again", error)
                 time.sleep(SECOND)
                 continue
@@ -107,7 +105,7 @@ class Notifier:
         return None
 
     def _loop(self, store: Store) -> None:
-        inode, changes = self._inode(), Changes(store)
+        changes = Changes(store)
         last_second = last_ping = last_row = float("-inf")
         while not self._stopped:
             time.sleep(LOOK_SECONDS)
@@ -118,27 +116,15 @@ class Notifier:
                         worker.wake()
                 if now - last_second >= SECOND:
                     last_second = now
-                    if inode != (inode := self._inode()) and inode is not None:
-                        log.error("the database was replaced: going on with the new one")
-                        store.close()
-                        store = Store(self._settings.database)
-                        changes = Changes(store)
-                        for worker in self._workers:
-                            worker.reopen()
                     if now - last_row >= ROW_SECONDS or self._told != self._failing():
                         last_row = now
                         self._write_row(store)
-            except (StoreError, sqlite3.Error) as error:
+            except StoreError as error:
                 log.error("the database is not usable (%s)", error)
                 time.sleep(SECOND)
             if now - last_ping >= PING_SECONDS:
                 last_ping = now
                 self._ping()
-
-    def _inode(self) -> int | None:
-        with contextlib.suppress(OSError):
-            return self._settings.database.stat().st_ino
-        return None
 
     def _failing(self) -> dict[str, tuple[float, str]]:
         unusable = {name: (self._began, problem) for name, problem in self._problems.items()}

@@ -26,7 +26,7 @@ class Outward:
 
     Attributes:
         beat: when it last did something, by `time.monotonic`.
-        dns: "ok", "failed", or "unknown" while there is no name to ask for.
+        dns: "ok" unless a name could not be looked up; then what went wrong.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Outward:
             look_up: asks the system's resolver, or raises OSError.
         """
         self.beat = time.monotonic()
-        self.dns = "unknown"
+        self.dns = "ok"
         self._deadman = deadman
         self._name = name
         self._reached = reached
@@ -82,7 +82,7 @@ class Outward:
             await self._deadline.call(lambda: self._resolve(self._name))
             self.dns = "ok"
         except (OSError, HangingError):
-            self.dns = "failed"
+            self.dns = f"{self._name} cannot be looked up"
 
     async def _ping(self) -> str:
         """Return what went wrong, in words without the URL; empty when the ping arrived."""

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import logging
 import re
-import sqlite3
 import time
 from collections.abc import Callable
 
@@ -162,7 +161,7 @@ class PressPoller:
                     self.name, str(update.update_id), query.from_user.id, nonce, self._clock()
                 )
                 self._store.remember(self._key, self._offset)
-        except (StoreError, sqlite3.Error) as error:
+        except StoreError as error:
             log.error("%s: a press is lost (%s)", self.name, error)
             self._answer_soon(query, NOT_STORED, None)
             return
@@ -187,9 +186,7 @@ class PressPoller:
         return ("", match[1]) if match else (NOT_OURS, "")
 
     def _keep_offset(self) -> None:
-        with contextlib.suppress(
-            StoreError, sqlite3.Error
-        ):  # the next press keeps it, or the update comes again
+        with contextlib.suppress(StoreError):  # the next press keeps it, or the update comes again
             self._store.remember(self._key, self._offset)
 
     def _answer_soon(self, query: CallbackQuery, answer: str, number: int | None) -> None:
@@ -209,7 +206,7 @@ class PressPoller:
     async def _decision(self, number: int) -> str | None:
         end = time.monotonic() + DECIDE_SECONDS
         while time.monotonic() < end:
-            with contextlib.suppress(sqlite3.Error, StoreError):
+            with contextlib.suppress(StoreError):
                 if answer := self._store.press_answer(number):
                     return answer
             await asyncio.sleep(LOOK_SECONDS)

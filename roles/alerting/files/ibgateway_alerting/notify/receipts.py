@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..model import Queued
@@ -26,6 +26,7 @@ class Receipts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._inode = _inode(store.path)
         self._unwritten: dict[int, _Receipt] = {}
         self._told = False
 
@@ -36,6 +37,10 @@ class Receipts:
     def __len__(self) -> int:
         return len(self._unwritten)
 
+    def belong_elsewhere(self) -> bool:
+        """Whether another file took the place of the one they are about: its numbers mean other messages."""
+        return self._inode != _inode(self._store.path)
+
     def add(self, queued: Queued, result: str, reference: Any, now: float) -> None:
         """Note that a message is done with; on disk, or in memory until `write` succeeds."""
         self._unwritten[queued.id] = _Receipt(queued, result, reference, now)
@@ -45,6 +50,8 @@ class Receipts:
         """Write what is not written yet; a database that refuses is asked again next time."""
         if not self._unwritten:
             return
+        if self.belong_elsewhere():
+            return
         try:
             with self._store.transaction():
                 for number, receipt in self._unwritten.items():
@@ -52,7 +59,7 @@ class Receipts:
                     incident = receipt.queued.incident
                     if incident is not None and receipt.reference is not None:
                         self._store.note_sent(receipt.queued.channel, incident, receipt.reference)
-        except (StoreError, sqlite3.Error) as error:
+        except StoreError as error:
             if not self._told:
                 log.error("what was delivered cannot be noted: messages may come twice (%s)", error)  # noqa: TRY400
                 self._told = True
@@ -70,3 +77,11 @@ class Receipts:
             if receipt.queued.incident == incident and receipt.reference is not None
         ]
         return known[-1] if known else self._store.sent_reference(channel, incident)
+
+
+def _inode(path: Path) -> int:
+    """Which file has this name now; 0 while there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0

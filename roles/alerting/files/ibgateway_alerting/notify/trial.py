@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def _remember(database: Path, results: list[dict[str, Any]]) -> None:
             store.remember(REPORT, {"time": time.time(), "results": results})
         finally:
             store.close()
-    except (StoreError, sqlite3.Error) as error:
+    except StoreError as error:
         log.error("the results are not kept, so `ibgatewayctl test-alert` does not see them: %s", error)
 
 

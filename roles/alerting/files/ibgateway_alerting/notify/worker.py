@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -77,7 +76,7 @@ class Worker(threading.Thread):
         self._order("wake")
 
     def reopen(self) -> None:
-        """The database was replaced: use the new one."""
+        """Open the database anew, which sets a damaged one aside."""
         self._order("reopen")
 
     def stop(self) -> None:
@@ -110,7 +109,7 @@ class Worker(threading.Thread):
             try:
                 store = self._open_store()
                 break
-            except (StoreError, sqlite3.Error) as error:
+            except StoreError as error:
                 log.error("%s: %s; trying again", self.name, error)
                 await asyncio.sleep(AGAIN_SECONDS)
         for job in self.jobs:
@@ -123,6 +122,10 @@ class Worker(threading.Thread):
             job.beat = time.monotonic()
             try:
                 await job.run(self._wake)
+            except StoreError as error:
+                log.error("%s: %s", self.name, error)
+                if error.damaged:
+                    self.reopen()
             except Exception as error:
                 log.error("%s: unexpected: %s; going on", self.name, place(error))
             await asyncio.sleep(AGAIN_SECONDS)
