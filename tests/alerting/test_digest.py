@@ -14,21 +14,11 @@ import pytest
 from conftest import channel
 from ibgateway_alerting.digest import main as program
 from ibgateway_alerting.digest import picture, week, words
-from ibgateway_alerting.digest.week import (
-    DOWN,
-    LOGIN,
-    PARKED,
-    READY,
-    RESTART,
-    STOPPED,
-    UNKNOWN,
-    InstanceWeek,
-    Span,
-    spans,
-)  # fmt: skip
+from ibgateway_alerting.digest.week import InstanceWeek
 from ibgateway_alerting.model import HOST, Incident
 from ibgateway_alerting.store import Store
 from ibgatewaylib.events import timestamp
+from ibgatewaylib.timeline import DOWN, LOGIN, PARKED, READY, RESTART, STOPPED, UNKNOWN, Span
 
 GOLDEN = Path(__file__).parent / "golden"
 END = datetime(2026, 11, 29, 17, 0, tzinfo=UTC).timestamp()
@@ -138,61 +128,7 @@ def host(make_settings, store, tmp_path):
     return chosen
 
 
-# --- states ---
-
-
-def of(
-    *events: tuple[float, str, dict], start: float = 100.0, end: float = 200.0
-) -> list[tuple[float, float, str]]:
-    return [(span.start, span.end, span.state) for span in spans(events, start, end)]
-
-
-def test_nothing_is_known_before_the_first_event():
-    assert of() == [(100, 200, UNKNOWN)]
-    assert of((150, "ready", {})) == [(100, 150, UNKNOWN), (150, 200, READY)]
-
-
-def test_what_was_before_the_week_goes_on():
-    assert of((1, "ready", {})) == [(100, 200, READY)]
-    assert of((1, "ready", {}), (50, "parked", {}), (150, "ready", {})) == [
-        (100, 150, PARKED),
-        (150, 200, READY),
-    ]
-
-
-def test_what_comes_after_the_week_does_not_count():
-    assert of((1, "ready", {}), (200, "crashed", {})) == [(100, 200, READY)]
-
-
-@pytest.mark.parametrize(
-    ("events", "states"),
-    [
-        (restart(120, 30), [READY, RESTART, READY]),
-        (
-            [(120, "crashed", {}), (121, "starting", {"resumes": True}), (140, "ready", {})],
-            [READY, DOWN, READY],
-        ),
-        ([(120, "crashed", {}), (121, "starting", {}), (140, "ready", {})], [READY, DOWN, LOGIN, READY]),
-        ([(120, "stuck", {}), (130, "parked", {})], [READY, DOWN, PARKED]),
-        ([(120, "consent_needed", {}), (150, "starting", {}), (160, "ready", {})], [READY, LOGIN, READY]),
-        ([(120, "two_factor_waiting", {})], [READY]),
-        ([(120, "configuration_invalid", {"continues": True})], [READY]),
-        ([(120, "configuration_invalid", {})], [READY, DOWN]),
-        ([(120, "stopping", {}), (125, "stopped", {})], [READY, STOPPED]),
-        ([(120, "stopped", {}), (140, "starting", {}), (150, "ready", {})], [READY, RESTART, READY]),
-        ([(120, "starting", {"resumes": True}), (130, "ready", {})], [READY, DOWN, READY]),
-        ([(120, "from_the_future", {})], [READY]),
-    ],
-    ids=range(12),
-)
-def test_which_event_begins_which_state(events, states):
-    assert [state for _, _, state in of((1, "ready", {}), *events)] == states
-
-
-def test_a_long_stop_is_no_restart():
-    stop, start = 1000.0, 1000.0 + week.BRIEF_STOP + 1
-    events = [(1, "ready", {}), (stop, "stopped", {}), (start, "starting", {}), (start + 9, "ready", {})]
-    assert [state for _, _, state in of(*events, end=9000)] == [READY, STOPPED, LOGIN, READY]
+# --- numbers ---
 
 
 def test_the_spans_leave_no_gap(host, store):
@@ -201,9 +137,6 @@ def test_the_spans_leave_no_gap(host, store):
         for before, after in itertools.pairwise(one.spans):
             assert before.end == after.start
             assert before.state != after.state
-
-
-# --- numbers ---
 
 
 def test_the_numbers_of_a_week(host, store):

@@ -49,7 +49,16 @@ def test_a_planned_restart():
 
 def test_a_stop_and_start_that_belong_together_are_a_restart():
     found = states((-9, "ready"), (50, "stopped"), (60, "starting"), (61, "login_submitted"), (70, "ready"))
-    assert found == [(0, 50, READY), (50, 61, RESTART), (61, 70, LOGIN), (70, 100, READY)]
+    # Paper restarts by a login that asks nobody.
+    assert found == [(0, 50, READY), (50, 70, RESTART), (70, 100, READY)]
+
+
+def test_a_push_makes_a_restart_a_login():
+    found = states(
+        (-9, "ready"), (50, "restart_planned"), (60, "starting"), (61, "login_submitted"),
+        (65, "two_factor_waiting"), (80, "ready"),
+    )  # fmt: skip
+    assert found == [(0, 50, READY), (50, 60, RESTART), (60, 80, LOGIN), (80, 100, READY)]
 
 
 def test_a_stop_that_lasts():

@@ -94,6 +94,8 @@ def _after(state: str, kind: str, detail: dict) -> str:
         return DOWN if detail.get("resumes") else LOGIN
     if kind == "two_factor_waiting" and state == READY:
         return READY  # a question while the session works
+    if kind == "login_submitted" and state == RESTART:
+        return RESTART  # paper restarts by a login; a push, if one follows, makes it a login of its own
     if kind == "configuration_invalid" and detail.get("continues"):
         return state
     return _ENTERS.get(kind, state)

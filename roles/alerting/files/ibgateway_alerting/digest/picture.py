@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ibgatewaylib.timeline import DOWN, LOGIN, PARKED, READY, RESTART, STOPPED, UNKNOWN, Span
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..model import HOST
-from .week import DOWN, LOGIN, PARKED, READY, RESTART, STOPPED, UNKNOWN, InstanceWeek, Span, Week
+from .week import InstanceWeek, Week
 from .words import percent
 
 DPI = 100

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ibgatewaylib import ctl_history, ctl_plan
 from ibgatewaylib import instance as instances
 from ibgatewaylib.ctl_host import CtlError
 from ibgatewaylib.exitcodes import ConfigurationInvalid
+from ibgatewaylib.timeline import Event, Span, ready_share, spans
 
 from ..model import Incident
 from ..settings import Settings
@@ -18,31 +19,6 @@ from ..watch.conditions import LOGIN_KINDS
 from ..watch.reminders import appointments
 
 WEEK = 7 * 86400.0
-BRIEF_STOP = 15 * 60.0
-"""Seconds between a stop and a start that belong together: paper's daily cycle, or a playbook's restart."""
-
-READY, RESTART, LOGIN, PARKED, DOWN, STOPPED, UNKNOWN = (
-    "ready", "restart", "login", "parked", "down", "stopped", "unknown"
-)  # fmt: skip
-"""What an instance is: ready; in a planned restart; logging in; waiting for its operator; down though nobody
-wanted that; stopped as asked; before the first event that is kept."""
-
-Event = tuple[float, str, dict]
-"""Seconds since the epoch, type, detail: as `ctl_history.read` gives them."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """A time in which an instance was in one state; seconds since the epoch."""
-
-    start: float
-    end: float
-    state: str
-
-    @property
-    def seconds(self) -> float:
-        """How long it lasted."""
-        return self.end - self.start
 
 
 @dataclass(frozen=True)
@@ -79,12 +55,8 @@ class InstanceWeek:
 
     @property
     def uptime(self) -> float | None:
-        """The part of the known time in which it was ready, from 0 to 1; None when nothing is known.
-
-        A planned restart counts as not ready; a stop that its operator wanted does not count at all.
-        """
-        known = sum(span.seconds for span in self.spans if span.state not in (UNKNOWN, STOPPED))
-        return self.seconds(READY) / known if known else None
+        """The part of the known time in which it was ready, see `timeline.ready_share`."""
+        return ready_share(self.spans)
 
     @property
     def approve(self) -> float | None:
@@ -168,81 +140,3 @@ def _counts(events: Iterable[Event], start: float) -> dict:
                 approvals.append(max(0.0, moment - pushed))
             pushed = None
     return {**found, "approvals": tuple(approvals)}
-
-
-# --- states -----------------------------------------------------------------------------------------------
-
-_ENTERS = {
-    "ready": READY,
-    "restart_planned": RESTART,
-    "login_submitted": LOGIN,
-    "two_factor_waiting": LOGIN,
-    "two_factor_answered": LOGIN,
-    "login_deferred": LOGIN,
-    "parked": PARKED,
-    "crashed": DOWN,
-    "stuck": DOWN,
-    "maintenance": DOWN,
-    "connection_failed": DOWN,
-    "session_taken": DOWN,
-    "configuration_invalid": DOWN,
-    "stopped": STOPPED,
-}
-"""The state that an event begins; `starting` and what depends on more is in `_after`."""
-
-
-def spans(events: Sequence[Event], start: float, end: float) -> list[Span]:
-    """An instance's states between two instants.
-
-    Args:
-        events: all that are kept, the oldest first.
-        start: seconds since the epoch.
-        end: the same.
-
-    Returns:
-        spans that follow each other without gaps and differ from each other.
-    """
-    changes: list[tuple[float, str]] = []
-    state = UNKNOWN
-    for moment, kind, detail in events:
-        after = _after(state, kind, detail)
-        if kind == "starting" and changes and changes[-1][1] == STOPPED:
-            stopped = changes[-1][0]
-            if moment - stopped <= BRIEF_STOP:
-                changes[-1] = (stopped, RESTART)
-                after = RESTART
-        if after != state:
-            changes.append((moment, after))
-            state = after
-    return list(_between(changes, start, end))
-
-
-def _after(state: str, kind: str, detail: dict) -> str:
-    if kind == "starting":
-        if state in (RESTART, DOWN) and detail.get("resumes"):
-            return state
-        # Without a sign of its end, the run before was cut off: a power cut, or a kill.
-        return DOWN if detail.get("resumes") else LOGIN
-    if kind == "two_factor_waiting" and state == READY:
-        return READY  # a question while the session works
-    if kind == "login_submitted" and state == RESTART:
-        return RESTART  # paper's restarts are logins; a push, if one follows, makes it a login of its own
-    if kind == "configuration_invalid" and detail.get("continues"):
-        return state
-    return _ENTERS.get(kind, state)
-
-
-def _between(changes: Sequence[tuple[float, str]], start: float, end: float) -> Iterable[Span]:
-    state, since = UNKNOWN, start
-    for moment, after in (*changes, (end, "")):
-        if moment >= end:
-            break
-        if moment <= start:
-            state = after
-            continue
-        if after != state:
-            if moment > since:
-                yield Span(since, moment, state)
-            state, since = after, moment
-    if end > since:
-        yield Span(since, end, state)

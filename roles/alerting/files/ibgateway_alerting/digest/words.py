@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ibgatewaylib.timeline import DOWN, PARKED, STOPPED
+
 from ..catalogue import entry
 from ..model import HOST, Incident, Message
 from ..settings import Settings
 from ..text import clean, duration, when
 from ..watch.compose import compose, headline
-from .week import DOWN, PARKED, STOPPED, InstanceWeek, Week
+from .week import InstanceWeek, Week
 
 MOST = 5
 """Incidents that are listed; the rest are counted."""
