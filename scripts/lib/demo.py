@@ -188,8 +188,8 @@ def _show() -> None:
     program = (Path(__file__).parent / "show_api.py").read_text()
     for port in INSTANCES.values():
         _inside(["env", "PYTHONPATH=/opt/testbed/clients", "python3", "-c", program, str(port)])
-    say("==> What is open, and what was: ibgatewayctl incidents")
-    _inside(["ibgatewayctl", "incidents"])
+    say("==> What is open, and what was: ibgatewayctl incidents --all")
+    _inside(["ibgatewayctl", "incidents", "--all"])
     say("==> The second channel, a webhook, was told the same")
     for line in _run(["tail", "-n", "5", WEBHOOK]).stdout.splitlines():
         request = json.loads(line)
