@@ -50,11 +50,11 @@ class EventsFile:
         self.clock = clock
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def add(self, kind: str, *, age: float = 0.0, **detail: Any) -> None:
+    def add(self, kind: str, /, *, age: float = 0.0, **detail: Any) -> None:
         """Append an event that happened `age` seconds ago."""
         self.raw(self.line(kind, age=age, **detail))
 
-    def line(self, kind: str, *, age: float = 0.0, **detail: Any) -> bytes:
+    def line(self, kind: str, /, *, age: float = 0.0, **detail: Any) -> bytes:
         """One line of the file."""
         moment = datetime.fromtimestamp(self.clock() - age, UTC)
         time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,1 +1,1 @@
-"""The watcher: sources in, incidents and messages out. Standard library and prometheus_client; loopback only."""
+"""The watcher: sources in, incidents and messages out. Standard library and prometheus_client only."""

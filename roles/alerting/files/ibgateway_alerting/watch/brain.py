@@ -150,6 +150,15 @@ class Brain:
             del self._seen[key]
         self._review(event.instance, moment, now)
 
+    def puzzled(self, event: Event) -> None:
+        """Tell that an event could not be understood, instead of taking it in."""
+        view = self.views.get(event.instance)
+        if view is not None:
+            now = self._clock()
+            evidence.take_event(view, "", min(now, event.time.timestamp()), {}, lambda _at: None)
+            view.facts["unknown_event"]["detail"]["type"] = event.type
+            self._review(event.instance, now, now)
+
     def observe(self, seen: Observation) -> None:
         """Take an observation in."""
         now = self._clock()

@@ -22,6 +22,7 @@ from ..observation import Observation
 from ..store import Store, StoreError
 from .actions import Actions
 from .brain import Brain
+from .metrics import Metrics
 from .reminders import Reminders
 from .sources import Sources
 
@@ -109,11 +110,13 @@ class Watcher:
         self._sources = sources or Sources(chosen, store, ports)
         self._actions = actions or Actions(chosen.run_root, clock)
         self.brain = Brain(chosen, store, known, clock, self._actions, table)
+        self._metrics = Metrics(chosen, known)
         self._reminders = Reminders(chosen, store, known, self.brain.views)
         self._kept: list[Observation] = []
         self._changes: int | None = None
         self._results: list = []
-        self._problem = ""
+        self._problem = self._said = ""
+        self._stale = False
         self._not_before = 0.0
         self._alive_at = self._tidied_at = self._pinged_at = 0.0
         self._cycles = 0
@@ -141,6 +144,7 @@ class Watcher:
             return FAILED
         finally:
             systemd.notify("STOPPING=1")
+            self._metrics.close()
             self._sources.close()
             self._store.close()
         return 0
@@ -153,12 +157,12 @@ class Watcher:
                 tried again later, and nothing is lost: events stay unread, observations are kept.
         """
         now = self._clock()
-        self._kept.extend(seen for seen in self._sources.look(now, list(woken)) if self._is_news(seen))
-        del self._kept[:-MOST_KEPT]
-        self._results.extend(self._actions.tick(now))
-        if now < self._not_before <= now + RETRY_SECONDS:
-            return
         try:
+            self._kept.extend(seen for seen in self._sources.look(now, list(woken)) if self._is_news(seen))
+            del self._kept[:-MOST_KEPT]
+            self._results.extend(self._actions.tick(now))
+            if now < self._not_before <= now + RETRY_SECONDS:
+                return
             self._handle(now)
         except StoreError as error:
             if error.damaged:
@@ -192,32 +196,71 @@ class Watcher:
 
     def _handle(self, now: float) -> None:
         """Everything that waits, in transactions of its own."""
+        if self._stale:
+            self.brain.reload()
+            self._stale = False
         for event, place in self._sources.events(now):
-            with self._writing(now):
-                self.brain.event(event)
-                self._sources.tail.commit(event.instance, place)
+            self._take(
+                now,
+                lambda event=event: self.brain.event(event),
+                otherwise=lambda event=event: self.brain.puzzled(event),
+                always=lambda event=event, place=place: self._sources.tail.commit(event.instance, place),
+            )
+            self._metrics.event(event.instance, event.type)
         if self._sources.events(now):
             return  # a long backlog: delays are judged when all of it is known
         changes = self._store.changes()
-        changed = changes != self._changes
-        if self._kept or self._results or changed or self.brain.due(now):
-            presses = self._store.unhandled_presses() if changed else []
-            results = list(self._results)
+        if changes != self._changes:
+            for press in self._store.unhandled_presses():
+                self._take(
+                    now,
+                    lambda press=press: self.brain.press(press),
+                    otherwise=lambda press=press: self._store.answer_press(
+                        press.id, "This did not work: see the journal.", accepted=False, now=now
+                    ),
+                )
             with self._writing(now):
-                if changed:
-                    self.brain.notified()
-                for press in presses:
-                    self.brain.press(press)
-                for seen in self._kept:
-                    self.brain.observe(seen)
-                for result in results:
-                    self.brain.acted(result)
-                if self.brain.due(now):
-                    self.brain.tick(now)
-            self._kept.clear()
-            del self._results[: len(results)]
+                self.brain.notified()
             self._changes = changes
+        while self._kept:
+            self._take(now, lambda: self.brain.observe(self._kept[0]))
+            del self._kept[0]
+        while self._results:
+            self._take(now, lambda: self.brain.acted(self._results[0]))
+            del self._results[0]
+        if self.brain.due(now):
+            with self._writing(now):
+                self.brain.tick(now)
         self._housekeeping(now)
+
+    def _take(
+        self,
+        now: float,
+        deed: Callable[[], None],
+        otherwise: Callable[[], None] = lambda: None,
+        always: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Handle one thing in a transaction. A fault of ours in it must not stop everything that comes after.
+
+        Args:
+            now: seconds since the epoch.
+            deed: what to do.
+            otherwise: what to do instead when that fails.
+            always: what is written with either.
+        """
+        try:
+            with self._writing(now):
+                deed()
+                always()
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("a fault of the watcher; it goes on without this")
+            self._actions.forget()
+            self.brain.reload()
+            with self._writing(now):
+                otherwise()
+                always()
 
     @contextlib.contextmanager
     def _writing(self, now: float) -> Iterator[None]:
@@ -237,11 +280,16 @@ class Watcher:
                     self._store.forget_channels({channel.name for channel in self._settings.channels}, now)
                     self._tidied_at = now
             self._alive_at = now
+        if self._metrics.due(now):
+            brain = self.brain
+            self._metrics.update(
+                now, brain.views, brain.host, brain.incidents.values(), self._store.backlog()
+            )
 
     def _on_problem(self, problem: str, now: float) -> None:
         """Nothing was written: know only what is on disk, start nothing, and try again."""
         self._actions.forget()
-        self.brain.reload()
+        self._stale = True
         self._not_before = now + RETRY_SECONDS
         if problem != self._problem:
             log.error("%s; events and observations are kept and tried again", problem)
@@ -249,10 +297,10 @@ class Watcher:
 
     def _ping(self) -> None:
         """Feed systemd's watchdog: called by the loop itself, after a full cycle."""
-        moment = time.monotonic()
-        if moment - self._pinged_at >= PING_SECONDS:
-            self._pinged_at = moment
-            systemd.notify("WATCHDOG=1", f"STATUS={self.status()}")
+        moment, status = time.monotonic(), self.status()
+        if moment - self._pinged_at >= PING_SECONDS or status != self._said:
+            self._pinged_at, self._said = moment, status
+            systemd.notify("WATCHDOG=1", f"STATUS={status}")
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop = True
