@@ -43,6 +43,8 @@ CLIENT_IDS = tuple(range(972, 980))
 LONGEST_STEP = 5.0
 """Seconds between two ticks beyond which the clock was set or the machine slept: all deadlines move along."""
 _EVIDENCE_EVERY = 10.0
+_CALM = 1.0
+"""Seconds for which nothing can be new while Gateway is fine and says nothing."""
 _QUESTIONS = {
     PORT: "the connection attempt",
     HANDSHAKE: "the handshake",
@@ -84,6 +86,7 @@ class Probe:
         self._ids_refused = 0
         self._next = self._lost = self._looked = 0.0
         self._last: float | None = None
+        self._calm_until = 0.0
         self._changes = Changes()
         self._told: dict[int, float] = {}
 
@@ -102,6 +105,7 @@ class Probe:
             return
         self.close()
         self._wanted = wanted
+        self._calm_until = 0.0
         self._value = self._text = ""
         self._next = now
         self._lost = self._looked = 0.0
@@ -111,6 +115,7 @@ class Probe:
     def ready(self, _key: selectors.SelectorKey, _mask: int, now: float) -> None:
         """Go on: the selector says that there is something to do. What comes of it, the next `tick` says."""
         self._follow_the_clock(now)
+        self._calm_until = 0.0
         if self._connection:
             self._connection.advance(now)
 
@@ -126,7 +131,7 @@ class Probe:
             (number), when they are news.
         """
         self._follow_the_clock(now)
-        if not self._wanted:
+        if not self._wanted or now < self._calm_until:
             return []
         if self._connection is None:
             if now < self._next:
@@ -170,6 +175,7 @@ class Probe:
         if not 0 <= step <= LONGEST_STEP:
             self._next += step
             self._lost += step
+            self._calm_until = 0.0
             if self._connection:
                 self._connection.since += step
 
@@ -181,6 +187,8 @@ class Probe:
         self._judge(LINK if down else OK, f"code {connection.system.code}" if down else "", now)
         if now >= connection.since + ASK_EVERY:
             connection.ask(now)
+        else:
+            self._calm_until = min(now + _CALM, connection.since + ASK_EVERY)
 
     def _waiting(self, connection: Connection, now: float) -> None:
         """For a stage: when its deadline is over, say so and wait on for a while, then try afresh."""

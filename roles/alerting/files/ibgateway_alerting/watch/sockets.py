@@ -21,17 +21,16 @@ def evidence(port: int, proc: Path = Path("/proc")) -> str:
 
     Returns:
         for instance `Recv-Q 5, CLOSE_WAIT 3`, where Recv-Q counts connections that wait to be accepted; empty
-        when the tables cannot be read.
+        when nobody listens, or the tables cannot be read.
     """
     waiting = left = 0
-    listens = known = False
+    listens = False
     for table in ("tcp", "tcp6"):
         try:
             with (proc / "net" / table).open(encoding="ascii", errors="replace") as file:
                 rows = file.read(_MOST_BYTES).splitlines()[1:]
         except OSError:
             continue
-        known = True
         suffix = f":{port:04X}"
         for row in rows:
             if suffix not in row:
@@ -44,6 +43,4 @@ def evidence(port: int, proc: Path = Path("/proc")) -> str:
                 waiting += int(fields[4].partition(":")[2], 16)
             elif fields[3] == _CLOSE_WAIT:
                 left += 1
-    if not known:
-        return ""
-    return f"Recv-Q {waiting}, CLOSE_WAIT {left}" if listens else "nobody listens"
+    return f"Recv-Q {waiting}, CLOSE_WAIT {left}" if listens else ""
