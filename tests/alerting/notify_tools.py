@@ -60,6 +60,7 @@ class StandIn:
         """End it."""
         self.server.shutdown()
         self.server.server_close()
+        self._thread.join()
 
     def record(self) -> list[dict[str, Any]]:
         """What has arrived."""
@@ -75,8 +76,9 @@ class FakePhone(StandIn):
         self.channel = f"tgram://{TOKEN}/{USER}?api={self.url}"
 
     def close(self) -> None:
-        self.script(clear=True)
-        super().close()
+        if self._thread.is_alive():
+            self.script(clear=True)
+            super().close()
 
     def script(self, method: str = "*", *answers: dict[str, Any], clear: bool = False) -> None:
         """What to do in place of honest answers."""

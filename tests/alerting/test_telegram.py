@@ -6,15 +6,17 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import START
-from ibgateway_alerting.model import Button, Message
-from ibgateway_alerting.notify import telegram_channel, telegram_url
+from conftest import START, FakeClock
+from ibgateway_alerting.model import EDIT, EDIT_OR_SEND, Button, Message
+from ibgateway_alerting.notify import pauses, telegram_channel, telegram_url
 from ibgateway_alerting.notify.errors import BrokenError, DeliveryError, NotEditableError, RefusedError
+from ibgateway_alerting.notify.lane import Lane
 from ibgateway_alerting.notify.presses import NOT_ALLOWED, NOT_OURS, NOT_STORED, RECEIVED, PressPoller
 from ibgateway_alerting.notify.telegram_channel import TelegramChannel
-from notify_tools import TOKEN, USER, FakePhone
+from notify_tools import TOKEN, USER, FakePhone, request
 
 PUSH = Button("push", "Send me the push", "ABCDEFGHABCDEFGH")
 LATER = Button("later_30", "Later (30 min)", "BBCDEFGHABCDEFGH")
@@ -214,13 +216,98 @@ def test_nobody_listening_is_no_connection(phone, store):
     with pytest.raises(DeliveryError, match="no connection") as caught:
         Client(phone.channel, store).send(ASKED)
     assert TOKEN not in str(caught.value)
-    phone.close = lambda: None
 
 
 def test_an_answer_that_is_no_json_is_a_failure_for_now(client, phone):
     phone.script("*", {"raw": "<html>captive portal</html>"})
     with pytest.raises(DeliveryError):
         client.send(ASKED)
+
+
+# --- a lane with a real channel ---
+
+
+class Lanes:
+    """Runs the work of one lane on the stand-in, while a test moves the clock."""
+
+    def __init__(self, client: Client, clock: FakeClock, zone: ZoneInfo) -> None:
+        self._client, self._clock, self._zone = client, clock, zone
+
+    def run(self, seconds: float) -> None:
+        """Let so much time pass, and the lane do its work in it."""
+
+        async def work(channel: TelegramChannel) -> None:
+            lane = Lane(
+                channel, self._zone, clock=self._clock, pause=lambda n: pauses.after(n, lambda *_: 1.0)
+            )
+            lane.use(self._client.store)
+            end = self._clock() + seconds
+            while True:
+                wait = await lane.step()
+                if wait and self._clock() + wait > end:
+                    self._clock.advance(end - self._clock())
+                    return
+                self._clock.advance(wait)
+
+        self._client.do(work)
+
+
+@pytest.fixture
+def lanes(client, clock, settings) -> Lanes:
+    return Lanes(client, clock, settings.zone)
+
+
+def titles(phone: FakePhone) -> list[str]:
+    return [message["text"].partition("\n")[0] for message in phone.messages()]
+
+
+def test_an_hour_without_telegram_and_then_everything_arrives_in_order(
+    phone, store, clock, settings, tmp_path
+):
+    """Each run is a process of its own, so nothing but the database remembers."""
+    lanes = Lanes(Client(phone.channel, store), clock, settings.zone)
+    phone.close()
+    for n in range(60):
+        store.queue("phone", Message("warning", f"number {n}", "body"), now=clock(), incident=n)
+        lanes.run(60)
+    assert clock() >= START + 3500
+    back = FakePhone(tmp_path, port=phone.port)
+    lanes.run(600)
+    shown = back.messages()
+    back.close()
+    assert [message["text"].partition("\n")[0] for message in shown] == [f"number {n}" for n in range(60)]
+    assert shown[0]["text"].splitlines()[2].startswith("Late: this is from Tue 24 Nov, 22:15 CET")
+    assert store.waiting("phone") == []
+
+
+def test_a_countdown_edits_one_message_and_its_end_too(lanes, store, phone, clock):
+    store.queue("phone", ASKED, now=clock(), incident=1)
+    lanes.run(1)
+    for text, mode in (("2:45", EDIT), ("2:30", EDIT), ("ready after 21 s", EDIT_OR_SEND)):
+        store.queue("phone", Message("info", text, ""), now=clock(), incident=1, mode=mode)
+        lanes.run(1)
+    assert titles(phone) == ["ready after 21 s"]
+    assert phone.messages()[0]["edits"] == 3
+
+
+def test_a_message_that_its_reader_deleted_is_sent_anew(lanes, store, phone, clock):
+    store.queue("phone", ASKED, now=clock(), incident=1)
+    lanes.run(1)
+    request(f"{phone.url}/delete", {"message": 1})
+    for text, mode in (("2:45", EDIT), ("missed, 2 of 3 left", EDIT_OR_SEND), ("2:59", EDIT)):
+        store.queue("phone", Message("info", text, ""), now=clock(), incident=1, mode=mode)
+        lanes.run(1)
+    assert titles(phone) == ["2:59"]
+    assert phone.messages()[0]["id"] == 2
+
+
+def test_what_telegram_refuses_is_sent_in_a_form_that_it_takes(lanes, store, phone, clock):
+    long = Button("push", "Send me the push", "A" * 80)
+    store.queue("phone", Message("action", "Log in", "body", (long,)), now=clock(), incident=1)
+    store.queue("phone", Message("info", "next", ""), now=clock(), incident=2)
+    lanes.run(1)
+    assert titles(phone) == ["Log in", "next"]
+    assert [call["status"] for call in phone.calls("sendMessage")] == [400, 200, 200]
 
 
 # --- presses ---
@@ -262,8 +349,6 @@ def test_an_undecided_press_is_answered_within_the_deadline(client, phone):
 
 def phone_press(phone: FakePhone, query: str) -> dict[str, Any]:
     phone.answer(query)
-    from notify_tools import request
-
     return request(f"{phone.url}/messages")["presses"][query]
 
 

@@ -21,9 +21,9 @@ from .worker import Job, Worker
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1
-SECOND = 1.0
 PING_SECONDS = 5.0
 ROW_SECONDS = 30.0
+AGAIN_SECONDS = 2.0
 START_SECONDS = 60.0
 END_SECONDS = 2.0
 
@@ -56,7 +56,8 @@ class Notifier:
             Worker(name, work, lambda: Store(settings.database))
             for name, work in {**jobs, "signs of life": [self._outward]}.items()
         ]
-        self._told: dict[str, tuple[float, str]] | None = None
+        self._reported: dict[str, tuple[float, str]] | None = None
+        self._report_time = 0.0
 
     def _poller(self, lane: Lane, chat: int) -> Job:
         from .presses import PressPoller
@@ -97,7 +98,7 @@ class Notifier:
                 forgotten = store.forget_channels(known, time.time())
             except StoreError as error:
                 log.error("%s; trying again", error)
-                time.sleep(SECOND)
+                time.sleep(AGAIN_SECONDS)
                 continue
             if forgotten:
                 log.warning("%d messages are not told: their channels are gone", forgotten)
@@ -106,34 +107,36 @@ class Notifier:
 
     def _loop(self, store: Store) -> None:
         changes = Changes(store)
-        last_second = last_ping = last_row = float("-inf")
+        last_ping = float("-inf")
         while not self._stopped:
             time.sleep(LOOK_SECONDS)
-            now = time.monotonic()
             try:
                 if changes.seen():
                     for worker in self._workers:
                         worker.wake()
-                if now - last_second >= SECOND:
-                    last_second = now
-                    if now - last_row >= ROW_SECONDS or self._told != self._failing():
-                        last_row = now
-                        self._write_row(store)
             except StoreError as error:
-                log.error("the database is not usable (%s)", error)
-                time.sleep(SECOND)
-            if now - last_ping >= PING_SECONDS:
-                last_ping = now
+                log.error("%s; trying again", error)
+                time.sleep(PING_SECONDS)
+            if time.monotonic() - last_ping >= PING_SECONDS:
+                last_ping = time.monotonic()
+                self._report(store)
                 self._ping()
+
+    def _report(self, store: Store) -> None:
+        """Tell the watcher how we are: when a channel begins or ends to fail, and every so often."""
+        failing, now = self._failing(), time.time()
+        if failing == self._reported and 0 <= now - self._report_time < ROW_SECONDS:
+            return
+        delivered = max((lane.delivered for lane in self._lanes if lane.delivered), default=None)
+        self._reported, self._report_time = failing, now
+        try:
+            store.remember("notifier", health.row(now, failing, delivered, self._outward.dns))
+        except StoreError as error:
+            log.warning("the watcher cannot be told how the channels are: %s", error)
 
     def _failing(self) -> dict[str, tuple[float, str]]:
         unusable = {name: (self._began, problem) for name, problem in self._problems.items()}
         return {**unusable, **health.failing(self._signs)}
-
-    def _write_row(self, store: Store) -> None:
-        self._told = self._failing()
-        delivered = max((lane.delivered for lane in self._lanes if lane.delivered), default=None)
-        store.remember("notifier", health.row(time.time(), self._told, delivered, self._outward.dns))
 
     def _reached(self) -> float:
         """When a channel's service last answered; 0 when none has."""

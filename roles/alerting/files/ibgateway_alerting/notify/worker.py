@@ -51,7 +51,7 @@ class Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.jobs = jobs
         self._open_store = open_store
-        self._started = threading.Event()
+        self._running = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._orders: asyncio.Queue[str]
         self._wake: asyncio.Event
@@ -62,11 +62,11 @@ class Worker(threading.Thread):
 
     def wait_started(self, seconds: float) -> bool:
         """Return whether the jobs run, after waiting for that."""
-        return self._started.wait(seconds)
+        return self._running.wait(seconds)
 
     def moves(self) -> bool:
         """Whether the thread lives and each of its jobs did something lately."""
-        if not self._started.is_set():
+        if not self._running.is_set():
             return self.is_alive()
         oldest = min(job.beat for job in self.jobs)
         return self.is_alive() and time.monotonic() - oldest < LONGEST_SILENCE
@@ -93,7 +93,7 @@ class Worker(threading.Thread):
         self._loop = asyncio.get_running_loop()
         store = await self._opened()
         tasks = [asyncio.create_task(self._keep(job)) for job in self.jobs]
-        self._started.set()
+        self._running.set()
         while (order := await self._orders.get()) != "stop":
             if order == "reopen":
                 store.close()
