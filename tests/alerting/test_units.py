@@ -18,6 +18,8 @@ from ibgateway_alerting.watch.cgroups import Cgroup
 from ibgateway_alerting.watch.units import DEFAULT_CGROUP, Units
 
 STEP = 0.2
+A_MOMENT = 0.6
+"""Seconds within which a change of a file is seen."""
 SYSTEMCTL = """#!{python}
 import json, sys, time
 from pathlib import Path
@@ -147,13 +149,13 @@ def test_while_nothing_changes_systemd_is_asked_once_a_minute(host):
     assert host.values("state") == [{"state": "ready"}] * 5
 
 
-def test_a_killed_unit_is_seen_in_the_next_turn(anyhow):
+def test_a_killed_unit_is_seen_in_a_moment(anyhow):
     host = anyhow.settled()
     host.unit(
         "live", ActiveState="failed", SubState="failed", Result="signal", ExecMainCode="2", ExecMainStatus="9"
     )
     host.processes("live")
-    host.go(STEP)
+    host.go(A_MOMENT)
     assert (host.values("unit"), host.texts("unit")) == (["failed"], ["signal, signal 9"])
     assert not host.units.running("live")
 
@@ -172,10 +174,10 @@ def test_a_state_that_systemd_learns_a_moment_later(host):
     host.go(10)
     assert host.values("unit") == ["activating"]
     host.state("live", state="ready")
-    host.go(STEP)
+    host.go(A_MOMENT)
     assert not host.units.running("live")
     host.unit("live", ActiveState="active")
-    host.go(0.6)
+    host.go(1)
     assert host.values("unit") == ["activating", "active"]
     assert host.units.running("live")
 
@@ -238,7 +240,7 @@ def test_the_group_is_where_systemd_says(host):
     host.settled()
     host.unit("live", ActiveState="failed")
     host.processes("live", path=group)
-    host.go(STEP)
+    host.go(A_MOMENT)
     assert host.values("unit") == ["failed"]
 
 
@@ -254,7 +256,7 @@ def test_systemctl_that_hangs_is_ended_and_asked_again(host, caplog):
     host.settled()
     (host.root / "hangs").touch()
     host.processes("live", 5)
-    host.turn()
+    host.go(A_MOMENT)
     process = host.units._question._process
     host.go(watched.ANSWERS_WITHIN + STEP)
     assert process.returncode == -9
@@ -285,7 +287,7 @@ def test_no_systemctl_at_all(settings, clock, tmp_path, caplog):
 def test_a_change_of_state_json(host):
     host.settled()
     host.state("live", state="stopping")
-    host.go(STEP)
+    host.go(A_MOMENT)
     assert host.values("state") == [{"state": "stopping"}]
     assert host.values("state", "paper") == []
     assert not host.units.running("live")
@@ -294,7 +296,7 @@ def test_a_change_of_state_json(host):
 def test_state_json_that_goes(host):
     host.settled()
     (host.run / "live" / "state.json").unlink()
-    host.go(STEP)
+    host.go(A_MOMENT)
     assert host.values("state") == [{}]
     assert not host.units.running("live")
 
@@ -307,7 +309,7 @@ def test_a_state_json_that_is_none_leaves_the_last_one(host, content):
     host.go(1)
     assert host.values("state") == []
     file.write_text('{"state": "parked"}')
-    host.go(STEP)
+    host.go(A_MOMENT)
     assert host.values("state") == [{"state": "parked"}]
 
 
@@ -341,7 +343,7 @@ def test_a_host_that_counts_no_kills_says_nothing_of_them(host):
 def test_a_clock_that_is_set_back_does_not_stop_the_questions(host):
     host.settled()
     host.clock.advance(-86400)
-    host.go(STEP)
+    host.go(A_MOMENT)
     assert len(host.asked()) == 1
     host.go(SAY_AGAIN)
     assert host.values("unit") == ["active"] * 2

@@ -27,6 +27,8 @@ PROPERTIES = (
     "Id", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus", "ControlGroup", "LoadState"
 )  # fmt: skip
 SYSTEMCTL = ("systemctl", "--no-pager", "show", "--property=" + ",".join(PROPERTIES))
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the files. What is urgent comes as an event."""
 ASK_EVERY = 60.0
 """Seconds between two questions to systemd when nothing changes."""
 ASK_IN_TRANSITION = 10.0
@@ -61,6 +63,7 @@ class Units:
         }
         self._question = _Question(systemctl)
         self._changes = Changes()
+        self._looked = 0.0
 
     def running(self, name: str) -> bool:
         """Whether an instance's unit is active and says that Gateway is ready: then its API must answer."""
@@ -77,6 +80,9 @@ class Units:
             `unit` (ActiveState; the text has result and exit code), `state` (state.json's content, empty when
             there is none) and `oom` (count of kills in its group) of each instance, when they are news.
         """
+        if not self._question.running and 0 <= now - self._looked < LOOK_EVERY:
+            return []
+        self._looked = now
         found: list[Observation] = []
         for instance in self._instances.values():
             instance.look(now)
