@@ -23,6 +23,7 @@ from ibgatewaylib import instance as instances
 
 DOCS = ROOT / "docs"
 NAME = re.compile(r"\bibgateway_[a-z0-9_]+\b")
+PATHS = f"{ROOT / 'roles/alerting/files'}:{ROOT / 'roles/ibc/files'}"
 OTHER_WORDS = {"ibgateway_alerting", "ibgateway_instances"}
 
 
@@ -277,8 +278,26 @@ def test_without_a_port_the_library_is_not_even_loaded():
         "assert not m.wanted and not m.due(0.0)\n"
         "assert 'prometheus_client' not in sys.modules"
     )
-    paths = f"{ROOT / 'roles/alerting/files'}:{ROOT / 'roles/ibc/files'}"
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": paths})
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": PATHS})
+
+
+def test_serving_loads_no_openssl():
+    """It would be a seventh of the watcher's memory; and whoever wants the real modules later gets them."""
+    code = (
+        "import sys, pathlib\n"
+        "from ibgateway_alerting.watch import main, prometheus\n"
+        "assert 'ssl' not in sys.modules or sys.modules['ssl'].__spec__, 'the stand-in stays'\n"
+        "maps = pathlib.Path('/proc/self/maps').read_text()\n"
+        "print('libcrypto' in maps)\n"
+        "import ssl, hashlib, _hashlib\n"
+        "assert ssl.create_default_context() and hashlib.sha256(b'x').hexdigest()"
+    )
+    for before, expected in (("", "False"), ("import ssl, _hashlib\n", "True")):
+        done = subprocess.run(
+            [sys.executable, "-c", before + code],
+            check=True, capture_output=True, text=True, env={"PYTHONPATH": PATHS},
+        )  # fmt: skip
+        assert done.stdout.strip() == expected
 
 
 # --- documents ---

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from ibgatewaylib.fingerprint import sha256
 
 # A run of this many bytes without a line end is not an event, and is not kept in memory either.
 LONGEST_LINE = 64 * 1024
@@ -117,4 +118,4 @@ class Follower:
 
 
 def _head(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+    return sha256(content).hexdigest()[:16]

@@ -5,7 +5,6 @@ The main loop writes a snapshot, the server's thread reads the last one: neither
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import platform
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ibgatewaylib.ctl_host import CtlError
+from ibgatewaylib.fingerprint import sha256
 from ibgatewaylib.instance import Instance
 
 from ..model import Incident
@@ -205,7 +205,7 @@ class Metrics:
 
     def collect(self) -> Iterator[Any]:
         """The numbers of the last snapshot."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+        from .prometheus import CounterMetricFamily, GaugeMetricFamily
 
         families = {}
         build = (self._build,) if self._build else ()
@@ -279,7 +279,7 @@ class Metrics:
 
     def _serve(self, now: float) -> None:
         # Only now: it costs some MiB, which a host without metrics keeps.
-        from prometheus_client import CollectorRegistry, start_http_server
+        from .prometheus import CollectorRegistry, start_http_server
 
         if self._build is None:
             labels = (program_fingerprint(), platform.python_version())
@@ -303,7 +303,7 @@ class Metrics:
 def program_fingerprint() -> str:
     """Which program this is: 12 digits that are the same on two hosts exactly when its files are."""
     package = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
+    digest = sha256()
     for file in sorted(package.rglob("*")):
         if file.suffix in (".py", ".toml"):
             digest.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
