@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 
 import pytest
 from conftest import ROLE, ROOT
 from ibgateway_alerting.model import SEVERITIES, Message
+from ibgateway_alerting.notify import apprise_plugins
 from ibgateway_alerting.notify.apprise_channel import NOTIFY_TYPES, AppriseChannel
 from ibgateway_alerting.notify.errors import BrokenError, DeliveryError, NotEditableError, RefusedError
 from notify_tools import Mail, Webhook
 
 SECRET = "canary-path"
+# As the program does. On Python 3.11 and 3.12 the one for mail uses a deprecated module.
+with warnings.catch_warnings(action="ignore"):
+    apprise_plugins.load(["json://x", "mailto://x"])
 MESSAGE = Message("critical", "[critical] live on vps1: Gateway died", "It crashed.\nYou: nothing.")
 
 
