@@ -18,6 +18,7 @@ from ibgateway_alerting.digest.week import InstanceWeek
 from ibgateway_alerting.model import HOST, Incident
 from ibgateway_alerting.store import Store
 from ibgatewaylib.events import timestamp
+from ibgatewaylib.schedule import windows
 from ibgatewaylib.timeline import DOWN, LOGIN, PARKED, READY, RESTART, STOPPED, UNKNOWN, Span
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -156,6 +157,19 @@ def test_the_next_appointments(host, store):
     live, paper = week.of(host, store, END).instances
     assert live.appointments["login"] == END + 7 * DAY - 2.5 * HOUR
     assert set(paper.appointments) == {"restart"}
+
+
+def test_the_windows_of_the_region_that_hosts_the_account(host, store):
+    shipped = windows.shipped()
+    start, end = int(END - week.WEEK), int(END)
+    assert week.of(host, store, END).instances[0].windows == tuple(
+        shipped.region("america").closures(start, end)
+    )
+    with store.transaction():
+        store.remember("view:live", {"region": "europe"})
+    live, paper = week.of(host, store, END).instances
+    assert live.windows == tuple(shipped.region("europe").closures(start, end))
+    assert paper.windows == tuple(shipped.region("america").closures(start, end))
 
 
 def test_only_what_was_told_and_had_begun_is_an_incident(host, store):

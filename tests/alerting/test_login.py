@@ -23,7 +23,7 @@ from ibgateway_alerting.watch.view import (
 )  # fmt: skip
 
 GOLDEN = Path(__file__).parent / "golden"
-ALL = (ASKED, STARTED, login.DEFERRED, PUSH_SENT, login.CODE, ANSWERED, READY, MISSED, login.REFUSED, FAILED)
+ALL = (ASKED, STARTED, login.DEFERRED, PUSH_SENT, ANSWERED, READY, MISSED, login.REFUSED, FAILED)
 
 
 def at(clock, zone="Europe/Zurich", **more) -> Context:
@@ -114,11 +114,6 @@ def countdown(talk: Talk):
     return talk.message()
 
 
-def code(talk: Talk):
-    talk.view.code = talk.began + 10
-    return talk.to(STARTED, 10).message()
-
-
 def answered(talk: Talk):
     talk.push().to(ANSWERED, 12, answered=talk.clock() + 12)
     return talk.message()
@@ -172,7 +167,7 @@ def failed(talk: Talk):
 CASES = {
     made.__name__: made
     for made in (
-        asked, asked_weekly, later, mine, started, started_by_shell, deferred, push_sent, countdown, code,
+        asked, asked_weekly, later, mine, started, started_by_shell, deferred, push_sent, countdown,
         answered, ready, missed, missed_auto, missed_repeatedly, refused, unheard, failed,
     )
 }  # fmt: skip

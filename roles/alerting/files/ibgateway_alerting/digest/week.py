@@ -89,18 +89,28 @@ def of(settings: Settings, store: Store, now: float) -> Week:
         for one in store.incidents_since(start)
         if one.told is not None and one.opened < now and one.kind != LOGIN_KINDS[0]
     ]
-    found = tuple(_of_instance(settings, name, start, now) for name in settings.instances)
+    found = tuple(
+        _of_instance(settings, name, _region(store, name), start, now) for name in settings.instances
+    )
     return Week(start, now, found, tuple(told))
 
 
-def _of_instance(settings: Settings, name: str, start: float, now: float) -> InstanceWeek:
+def _region(store: Store, name: str) -> str:
+    """Where an instance's account is hosted, as the watcher knows it; empty when it does not."""
+    return str((store.recall(f"view:{name}") or {}).get("region", ""))
+
+
+def _of_instance(settings: Settings, name: str, region: str, start: float, now: float) -> InstanceWeek:
     try:
         instance = instances.load(settings.etc_root / name)
         # In order even where the clock was set in between.
         events = sorted(
             ctl_history.read(settings.state_root / name / "events.jsonl"), key=lambda event: event[0]
         )
-        windows = ctl_plan.windows(instance).closures(int(start), int(now))
+        table = (
+            ctl_plan.all_windows(settings.etc_root).region(region) if region else ctl_plan.windows(instance)
+        )
+        windows = table.closures(int(start), int(now))
     except (ConfigurationInvalid, CtlError) as error:
         return InstanceWeek(name, problem=str(error))
     return InstanceWeek(

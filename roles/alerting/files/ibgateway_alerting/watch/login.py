@@ -18,9 +18,8 @@ from ..text import clean, countdown, duration, when
 from .compose import NO_MORE, Context, compose, headline
 from .view import ANSWERED, ASKED, FAILED, MISSED, PUSH_SENT, READY, STARTED, InstanceView
 
-DEFERRED, CODE, REFUSED = "deferred", "code", "refused"
-"""Phases that are not in the view: the login waits for a window's end; IBKR wants a code; no login came of a
-press."""
+DEFERRED, REFUSED = "deferred", "refused"
+"""Phases that are not in the view: the login waits for a window's end; no login came of a press."""
 ASKING = (ASKED, MISSED, REFUSED)
 """The phases in which the machine waits for a person's word."""
 ENDS = (READY, FAILED)
@@ -77,8 +76,6 @@ def phase(incident: Incident, view: InstanceView, now: float) -> str:
             return STARTED if now < incident.detail["pressed"]["time"] + BEGINS_WITHIN else REFUSED
     if login.phase in (ASKED, STARTED, MISSED) and view.state == "deferred":
         return DEFERRED
-    if login.phase in (STARTED, PUSH_SENT) and view.code is not None:
-        return CODE
     return login.phase
 
 
@@ -201,7 +198,6 @@ _FOLLOWS = {
     STARTED: "a message when the push is on its way.",
     DEFERRED: "a message when the login goes on.",
     PUSH_SENT: "a message when you have answered, or the time is over.",
-    CODE: "a message when the login is done, or the time is over.",
     ANSWERED: "a message when Gateway is ready.",
 }
 
@@ -270,16 +266,6 @@ def _push_sent(case: _Case) -> _Words:
     )
 
 
-def _code(case: _Case) -> _Words:
-    return _Words(
-        "action",
-        "IBKR asks for a code",
-        "IBKR wants a code typed into Gateway's window instead of a push.",
-        "It waits ten minutes for that.",
-        f"Open the window and type the code: sudo ibgatewayctl vnc {case.view.name}",
-    )
-
-
 def _answered(case: _Case) -> _Words:
     login = case.view.login
     took = "" if login.push_sent is None else f" {duration(login.answered - login.push_sent)} after it came"
@@ -344,7 +330,6 @@ _WORDS = {
     STARTED: _started,
     DEFERRED: _deferred,
     PUSH_SENT: _push_sent,
-    CODE: _code,
     ANSWERED: _answered,
     READY: _ready,
     MISSED: _missed,

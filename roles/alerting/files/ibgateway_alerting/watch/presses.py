@@ -220,7 +220,7 @@ class Presses:
         talk = self._login_of(view.name)
         came = login.phase(talk, view, now) if talk else (view.login.phase if view.login else "")
         # Several incidents may offer the push; a second one would end the login that the first began.
-        if came in (*RUNNING, login.CODE) or self._actions.pending(CONSENT.format(view.name)):
+        if came in RUNNING or self._actions.pending(CONSENT.format(view.name)):
             return "A login is under way already."
         if came == login.DEFERRED or view.state == "deferred":
             return "The login waits for the end of a reset window already."
