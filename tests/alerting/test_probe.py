@@ -166,17 +166,22 @@ def test_a_gateway_whose_queue_is_full(clock):
     ]
 
 
+def fill(port: int, connections: int) -> list[socket.socket]:
+    """Connect so often to a listener that does not accept that its queue has no more room."""
+    made = [socket.socket() for _ in range(connections)]
+    for one in made:
+        one.setblocking(False)
+        one.connect_ex(("127.0.0.1", port))
+    return made
+
+
 class FullQueue:
     """A listener that never accepts, and whose queue has no more room."""
 
     def __enter__(self) -> int:
-        self._sockets = [socket.create_server(("127.0.0.1", 0), backlog=0)]
-        port = self._sockets[0].getsockname()[1]
-        for _ in range(8):
-            waiting = socket.socket()
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
-            self._sockets.append(waiting)
+        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        port = listener.getsockname()[1]
+        self._sockets = [listener, *fill(port, 8)]
         return port
 
     def __exit__(self, *_: object) -> None:
@@ -211,11 +216,20 @@ def test_the_same_wedge_stays_the_same_whatever_a_new_connection_meets(world):
     world.run(600)
     assert set(world.values("probe")) == {"time"}
     world.seen.clear()
-    world.tws.accepts = False
-    world.run(120)
-    assert set(world.values("probe")) == {"time"}
     world.tws.accepts, world.tws.mute = True, False
     assert world.when("ok", 30) < 30
+
+
+def test_a_wedge_whose_queue_fills_up_is_still_the_same(world):
+    world.healthy()
+    world.tws.mute, world.tws.accepts = True, False
+    world.when("time", 30)
+    waiting = fill(world.tws.port, 40)
+    world.run(120)
+    assert set(world.values("probe")) == {"time"}
+    assert "to the connection attempt" in world.last("probe").text
+    for one in waiting:
+        one.close()
 
 
 def test_a_refusal_after_a_wedge_is_what_it_is(world):
@@ -403,6 +417,30 @@ def test_a_clock_that_is_set_is_no_wedge(world, step):
     assert set(world.values("probe")) == {"ok"}
     assert world.tws.connections == 1
     assert 5 <= world.tws.clients[0].asked <= 9
+
+
+@pytest.mark.parametrize(("step", "wedged"), [(3600.0, False), (-3600.0, True)])
+def test_a_clock_that_is_set_while_an_answer_is_waited_for(world, step, wedged):
+    world.healthy()
+    world.tws.mute = True
+    world.run(15, lambda: world.probe._connection.stage == "time")
+    world.clock.advance(step)
+    world.run(1)
+    assert set(world.values("probe")) == {"ok"}
+    if wedged:
+        assert world.when("time", 15) < 15
+    else:
+        world.tws.mute = False
+        world.run(30)
+        assert set(world.values("probe")) == {"ok"}
+
+
+def test_news_does_not_wait_for_the_next_question(world):
+    world.healthy()
+    world.run(3)
+    world.tws.tell(LOST)
+    world.turn()
+    assert (world.values("link"), world.values("probe")) == (["down"], ["link"])
 
 
 def test_a_machine_without_sockets_left_is_no_crash(world, monkeypatch):

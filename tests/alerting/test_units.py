@@ -331,8 +331,8 @@ def test_kills_for_want_of_memory_are_counted(host, tree, file, content):
     assert host.values("oom") == [1]
     assert host.values("oom", "paper") == []
     shutil.rmtree(group)
-    host.go(SAY_AGAIN)
-    assert set(host.values("oom")) == {1}, "with its group the count is gone, not what it counted"
+    host.go(SAY_AGAIN + 1)
+    assert host.values("oom") == [1, 1], "with its group the count is gone, not what it counted"
 
 
 def test_a_host_that_counts_no_kills_says_nothing_of_them(host):
