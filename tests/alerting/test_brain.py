@@ -445,6 +445,19 @@ def test_lost_link_is_told_after_its_delay(story: Story):
     assert loud(story.see("link", "up", text="1102")) == ["Over: Link to IBKR lost"]
 
 
+def test_what_was_seen_of_the_last_session_says_nothing_of_this_one(story: Story):
+    story.ready()
+    story.see("probe", "port")
+    story.see("link", "down", text="1100")
+    story.state("starting")  # the restart's events are late
+    story.wait(200)
+    story.state("ready")
+    assert story.wait(5) == []
+    story.event("restart_planned", kind="token", age=200)
+    story.event("ready", age=5)
+    assert story.wait(600) == []
+
+
 def test_short_loss_is_silent(story: Story):
     story.ready()
     story.see("link", "down", text="1100")

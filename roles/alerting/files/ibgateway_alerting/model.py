@@ -12,8 +12,8 @@ HOST = ""
 """The instance of an incident that concerns the whole host."""
 
 SEND, EDIT, EDIT_OR_SEND = "send", "edit", "edit_or_send"
-"""How a message reaches a channel: as a new one; by changing the incident's earlier one, and not at all where that
-is impossible; by changing it, or as a new one where that is impossible."""
+"""How a message reaches a channel: as a new one; by changing the incident's earlier one, and not at all where
+that is impossible; by changing it, or as a new one where that is impossible."""
 
 
 @dataclass(frozen=True)

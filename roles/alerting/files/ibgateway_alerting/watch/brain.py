@@ -103,6 +103,11 @@ class Brain:
         """The open incidents, by instance and kind."""
         return self._incidents.open
 
+    @property
+    def next_look(self) -> float:
+        """When `tick` has something to do, if nothing happens before."""
+        return self._look
+
     def due(self, now: float) -> bool:
         """Whether `tick` has something to do."""
         return now >= self._look or self._look - now > AT_MOST
