@@ -1,4 +1,4 @@
-"""Each file's tests begin outside the reset windows, all instances ready, their login budgets unused, nothing open."""
+"""Each file's tests begin outside the reset windows, all instances ready, budgets unused, nothing open."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from harness import seams
 from harness.instance import Instance
+from harness.phone import Phone
 from harness.site import Run, run_site
 from testinfra.host import Host
 
@@ -24,3 +25,11 @@ def everything_is_ready(host: Host, instances: dict[str, Instance]) -> None:
     for instance in instances.values():
         seams.plan(instance)
         seams.log_in(instance)
+
+
+@pytest.fixture(scope="module")
+def phone(host: Host) -> Phone:
+    """The operator's phone, being honest."""
+    shown = Phone(host)
+    shown.script()
+    return shown

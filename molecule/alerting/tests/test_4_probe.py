@@ -1,0 +1,50 @@
+"""What only the API shows: a Gateway that hangs, a link that is lost, and what the machine does about it."""
+
+from harness import seams
+from harness.instance import Instance
+from harness.phone import Phone, labels, title_of
+from harness.wait import wait_until
+
+
+def test_a_gateway_that_accepts_and_never_answers(live: Instance, phone: Phone):
+    last = phone.last()
+
+    live.simulate("wedge")
+    found = phone.wait_for("API hangs", after=last, seconds=40)
+    try:
+        assert title_of(found) == "API hangs"
+        assert "Soft restart" in " ".join(labels(found))
+        # The remedy looks again, reconnects, and restarts by the token at last; here it is undone before.
+        started = live.host.check_output(
+            "journalctl --no-pager --output=cat --unit=ibgateway-reset@live.service"
+        )
+        assert started
+    finally:
+        live.simulate("wedge", "off")
+
+    phone.wait_for("API hangs", after=found["id"], seconds=60)
+    live.host.run("systemctl stop ibgateway-reset@live.service")
+
+
+def test_a_lost_link_is_told_after_its_delay_and_its_end_with_the_duration(live: Instance, phone: Phone):
+    seams.plan(live)
+    seams.log_in(live)
+    last = phone.last()
+
+    live.simulate("link", "lost")
+    found = phone.wait_for("Link to IBKR lost", after=last, seconds=150)
+    live.simulate("link", "restored")
+    over = phone.wait_for("Link to IBKR", after=found["id"], seconds=30)
+
+    assert "min" in over["text"]
+    live.host.run("systemctl stop ibgateway-reset@live.service")
+
+
+def test_a_launcher_that_was_killed_is_noticed(paper: Instance, phone: Phone):
+    last = phone.last()
+    seen = len(paper.events())
+
+    paper.host.check_output("systemctl kill --signal=KILL ibgateway@paper.service")
+    paper.wait_for_event("ready", after=seen, seconds=90)
+
+    wait_until(lambda: any("paper" in message["text"] for message in phone.after(last)), "a message", 60)

@@ -1,0 +1,102 @@
+"""No message is lost, whatever stops, dies or does not answer; a channel that fails holds up no other."""
+
+import json
+
+from harness.instance import Instance
+from harness.phone import Phone, title_of, webhook
+from harness.wait import wait_until
+from testinfra.host import Host
+
+DATABASE = "/var/lib/ibgateway-alerting/alerting.sqlite"
+EVENT = {
+    "a": {"type": "password_expiring", "detail": {"text": "expires in 5 days"}},
+    "b": {"type": "settings_differ", "detail": {"text": "jts.ini TimeZone: wanted a, found b"}},
+}
+
+
+def happen(instance: Instance, which: str) -> None:
+    """Let the launcher's file say that something happened, as the launcher writes it."""
+    event = {
+        "time": instance.host.check_output("date -u +%%Y-%%m-%%dT%%H:%%M:%%S.%%3NZ"),
+        "instance": instance.name,
+    }
+    line = json.dumps({**event, **EVENT[which]}, separators=(",", ":"))
+    instance.host.check_output(
+        "runuser -u ibgateway -- sh -c %s",
+        f"printf '%s\\n' '{line}' >> /var/lib/ibgateway/{instance.name}/events.jsonl",
+    )
+
+
+def over(instance: Instance) -> None:
+    """Let everything that is open come to its end."""
+    instance.host.check_output("systemctl stop ibgateway-watch.service ibgateway-notify.service")
+    instance.host.check_output(f"rm -f {DATABASE} {DATABASE}-wal {DATABASE}-shm")
+    instance.host.check_output("systemctl start ibgateway-watch.service ibgateway-notify.service")
+
+
+def count(host: Host, words: str, after: int) -> int:
+    return sum(words in entry["title"] for entry in webhook(host)[after:])
+
+
+def test_a_channel_that_hangs_holds_up_no_other_and_gets_everything_later(paper: Instance, phone: Phone):
+    over(paper)
+    last, hooked = phone.last(), len(webhook(paper.host))
+    phone.script({"hang": 300, "always": True}, method="sendMessage")
+    try:
+        happen(paper, "a")
+        wait_until(lambda: count(paper.host, "Password expires soon", hooked) == 1, "the webhook", 15)
+        happen(paper, "b")
+        wait_until(lambda: count(paper.host, "settings are not yours", hooked) == 1, "the webhook", 15)
+        assert phone.after(last) == []
+    finally:
+        phone.script()
+
+    phone.wait_for("settings are not yours", after=last, seconds=120)
+    assert [title_of(message) for message in phone.after(last)][:2] == [
+        "Password expires soon",
+        "Gateway's settings are not yours",
+    ]
+
+
+def test_both_processes_killed_lose_nothing_and_tell_nothing_twice(paper: Instance):
+    over(paper)
+    hooked = len(webhook(paper.host))
+
+    happen(paper, "a")
+    paper.host.check_output("systemctl kill --signal=KILL ibgateway-watch.service ibgateway-notify.service")
+    happen(paper, "b")
+    paper.host.run("systemctl kill --signal=KILL ibgateway-watch.service")
+
+    wait_until(lambda: count(paper.host, "settings are not yours", hooked), "the second message", 30)
+    assert count(paper.host, "Password expires soon", hooked) in (1, 2)
+    assert count(paper.host, "settings are not yours", hooked) == 1
+
+
+def test_what_happens_while_nobody_watches_is_told_afterwards(paper: Instance):
+    over(paper)
+    hooked = len(webhook(paper.host))
+    paper.host.check_output("systemctl stop ibgateway-watch.service")
+    happen(paper, "a")
+    paper.host.check_output("systemctl start ibgateway-watch.service")
+    wait_until(lambda: count(paper.host, "Password expires soon", hooked) == 1, "the message", 30)
+
+
+def test_a_damaged_database_is_set_aside_and_told(paper: Instance):
+    hooked = len(webhook(paper.host))
+    paper.host.check_output("systemctl stop ibgateway-watch.service ibgateway-notify.service")
+    paper.host.check_output(
+        f"rm -f {DATABASE}-wal {DATABASE}-shm; "
+        f"dd if=/dev/urandom of={DATABASE} bs=4096 count=8 conv=notrunc status=none"
+    )
+    paper.host.check_output("systemctl start ibgateway-watch.service ibgateway-notify.service")
+
+    wait_until(lambda: count(paper.host, "memory was damaged", hooked) == 1, "the message", 30)
+    assert paper.host.file(f"{DATABASE}.damaged-1").exists
+    assert paper.host.file(DATABASE).mode == 0o660
+
+
+def test_no_secret_is_in_the_journal_or_the_database(paper: Instance):
+    host = paper.host
+    journal = host.check_output("journalctl --no-pager --output=cat --unit='ibgateway-*'")
+    assert "canary-77aa" not in journal
+    assert host.run(f"grep -c canary-77aa {DATABASE}").stdout.strip() == "0"
