@@ -23,13 +23,14 @@ def ibc_lock_problems(versions: Iterable[str], artifacts: Mapping[str, Mapping[s
         if version not in artifacts:
             there = ", ".join(artifacts) or "none, which it is now"
             problems.append(
-                f"IBC {version} is not in ibc_artifacts: lock it there (url or path, sha256, size), or choose "
-                f"one of {there}."
+                f"IBC {version} is not in ibc_artifacts: lock it there (url or path, sha256, size), or "
+                f"choose one of {there}."
             )
         elif not _is_complete(artifacts[version]):
             problems.append(
                 f"ibc_artifacts['{version}'] must have either url or path, the name of a .zip or .whl file, "
-                "with its sha256 (64 hexadecimal digits) and its size in bytes: correct it in the artifact lock."
+                "with its sha256 (64 hexadecimal digits) and its size in bytes: correct it in the artifact "
+                "lock."
             )
         elif "path" in artifacts[version] and not Path(artifacts[version]["path"]).is_file():
             problems.append(
