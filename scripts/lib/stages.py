@@ -195,7 +195,9 @@ def _scenario(name: str) -> list[Result]:
         "NO_COLOR": "1",
     }
     begin = time.monotonic()
-    command = ["molecule", "test", "--scenario-name", name]
+    # Named, because Molecule looks for this file at the root of a Git checkout only.
+    shared = ROOT / ".config/molecule/config.yml"
+    command = ["molecule", "--base-config", str(shared), "test", "--scenario-name", name]
     log = LOGS / f"molecule-{name}.log"
     code = run_step(f"Molecule scenario {name}", command, log, env=environment, cwd=ROOT, show=True)
     seconds = time.monotonic() - begin
