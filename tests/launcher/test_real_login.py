@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from real_box import x_server
 
 pytestmark = pytest.mark.jdk
 
@@ -149,8 +148,6 @@ def test_exit_before_the_login_is_complete_parks(real):
 
 
 def test_x_server_that_dies_during_a_login(real):
-    from real_box import x_server
-
     box = real()
     box.scenario("push=wait")
     with x_server() as (name, server):
@@ -170,12 +167,30 @@ def test_x_server_that_is_not_there_costs_no_login(real):
     assert box.logins() == 0
 
 
-def test_setting_that_ibc_refuses_is_a_configuration_error(real):
+def test_setting_that_ibc_refuses(real):
     box = real()
     box.change_ini(BypassOrderPrecautions="perhaps")
+    box.scenario()
     run = box.launch()
     assert box.end_of(run) == (CONFIGURATION, "java"), run.log[-3000:]
+    assert box.event("configuration_invalid")["exit_code"] == 81
+
+
+def test_option_that_java_refuses(real, tmp_path):
+    box = real()
+    program = tmp_path / "another"
+    program.mkdir()
+    for thing in box.program.iterdir():
+        (program / thing.name).symlink_to(thing)
+    options = program / "ibgateway.vmoptions"
+    text = options.read_text()
+    options.unlink()
+    options.write_text(f"{text}-XX:+NoSuchThing\n")
+    box.program = program
+    box.write_toml(login="consent", heap=128)
+    assert box.end_of(box.launch()) == (CONFIGURATION, "java")
     assert box.told() == {"configuration_invalid"}
+    assert "NoSuchThing" in box.event("configuration_invalid")["text"]
     assert box.logins() == 0
 
 
@@ -184,4 +199,4 @@ def test_no_login_without_consent(real):
     run = box.launch(consented=False)
     assert box.end_of(run) == (PARKED, "consent")
     assert box.told() == {"consent_needed", "parked"}
-    assert time.time() and box.logins() == 0
+    assert box.logins() == 0

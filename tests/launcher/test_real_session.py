@@ -10,43 +10,7 @@ pytestmark = pytest.mark.jdk
 STOPPED, PARKED, RELAUNCH = 0, 77, 75
 
 
-# --- ends of IBC's own that wait for the next full minute; first, so that others run meanwhile ----------------
-
-
-def test_api_that_does_not_answer_is_met_with_ibcs_restart(real):
-    box = real()
-    box.scenario("push=wait")
-    run = box.launch_to("two_factor", two_factor_grace=60.0, api=2.0, api_probe=1.0)
-    box.simulator("wedge on")
-    box.simulator("approve")
-    assert box.end_of(run, 120) == (RELAUNCH, "stuck_api"), run.log[-4000:]
-    assert "RESTART sent: OK RESTART" in run.log
-    assert box.event("stuck")["where"] == "api"
-    # The session has been kept: the next start needs neither consent nor login.
-    run = box.launch(consented=False)
-    run.wait_for(lambda: "READY=1" in run.notified, 60)
-    assert run.stop() == STOPPED
-    assert box.counters() == {
-        "logins": 1, "logouts": 1, "pushes.approved": 1, "pushes.sent": 1, "token_restarts": 1,
-    }  # fmt: skip
-
-
-def test_pause_keeps_the_session(real):
-    box = real()
-    box.scenario()
-    run = box.launch_ready()
-    from ibgatewaylib.ibc_command import send
-
-    assert send(box.command_port, "PAUSE").startswith("OK")
-    assert box.end_of(run, 120) == (STOPPED, "paused")
-    assert box.event("stopped")["token"] is True
-    run = box.launch(consented=False)
-    run.wait_for(lambda: "READY=1" in run.notified, 60)
-    assert run.stop() == STOPPED
-    assert box.logins() == 1
-
-
-# --- while getting ready -------------------------------------------------------------------------------------
+# --- while getting ready ---
 
 
 def test_api_that_does_not_answer_is_a_stop_where_a_restart_would_do_harm(real):
@@ -111,7 +75,7 @@ def test_full_heap(real):
     assert box.event("stuck")["text"].endswith("raise the instance's heap")
 
 
-# --- the saved session ---------------------------------------------------------------------------------------
+# --- the saved session ---
 
 
 @pytest.mark.parametrize(
@@ -163,7 +127,7 @@ def test_two_saved_sessions_are_set_aside_and_a_login_asks_for_consent(real):
     assert box.logins() == 1
 
 
-# --- another session -----------------------------------------------------------------------------------------
+# --- another session ---
 
 
 def test_settings_are_read_back_then_the_session_is_taken(real):
@@ -204,7 +168,7 @@ def test_logoff_is_taken_for_another_session(real, policy, code):
     assert box.event("session_taken")["again"] is (policy == "auto")
 
 
-# --- ends ----------------------------------------------------------------------------------------------------
+# --- ends ---
 
 
 def test_stop_over_the_command_port_is_as_asked(real):

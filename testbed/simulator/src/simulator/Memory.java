@@ -3,26 +3,37 @@ package simulator;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Fills Java's heap until it is full, and keeps it so: a leak in the program, as its owner meets it. */
+/** Fills Java's heap, and keeps it so: a leak in the program, as its owner meets it. */
 final class Memory {
     private static final int BLOCK = 1 << 18;
-    /** Blocks given back, so that the process lives on: what needs much fails, what needs little works. */
-    private static final int SPARED = 64;
+    /** Bytes left, so that the process lives on: what needs much fails, what needs little works. */
+    private static final long SPARED = 16L << 20;
 
     private static final List<byte[]> HELD = new ArrayList<>();
 
     private Memory() {}
 
-    /** Returns when the heap has been full. */
+    /** Returns when this thread, and no other, has met the error. */
     static synchronized void exhaust() {
+        while (left() > SPARED) {
+            HELD.add(new byte[BLOCK]);
+        }
         try {
-            while (true) {
-                HELD.add(new byte[BLOCK]);
-            }
+            HELD.add(new byte[Integer.MAX_VALUE / 2]);
         } catch (OutOfMemoryError full) {
-            HELD.subList(Math.max(0, HELD.size() - SPARED), HELD.size()).clear();
             // As Java itself reports an error in a thread that nobody looks after.
             full.printStackTrace();
         }
+    }
+
+    private static long left() {
+        Runtime java = Runtime.getRuntime();
+        long left = java.maxMemory() - java.totalMemory() + java.freeMemory();
+        if (left <= SPARED) {
+            // What is garbage is not used.
+            System.gc();
+            left = java.maxMemory() - java.totalMemory() + java.freeMemory();
+        }
+        return left;
     }
 }
