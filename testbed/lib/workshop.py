@@ -10,9 +10,9 @@ from testbed.lib import docker, image
 from testbed.lib.paths import ROOT
 from testbed.lib.progress import run_step
 
-# Most of these tests wait most of their time; each worker has an X server of its own.
-WORKERS = 4
-FOLDERS = ("tests/launcher", "tests/simulator")
+# These tests wait most of their time; each worker has an X server of its own, and a Gateway takes 0.15 GB.
+WORKERS = 8
+FOLDERS = ("tests/launcher", "tests/simulator", "tests/ctl")
 
 
 def command(builder: str, box: str, report: Path) -> list[str]:
@@ -52,6 +52,7 @@ def command(builder: str, box: str, report: Path) -> list[str]:
         str(WORKERS),
         # Tests go out one by one, so that a long one holds up few; what builds installers stays together.
         "--dist=loadgroup",
+        "--durations=15",
         f"--junitxml=/results/{report.name}",
     ]
 

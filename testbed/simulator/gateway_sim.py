@@ -309,7 +309,7 @@ def build_parser() -> argparse.ArgumentParser:
     wedge = command("wedge", "accept API connections and never answer")
     wedge.add_argument("switch", choices=("on", "off"), nargs="?", default="on")
     command("hang", "stop reacting to anything but this command")
-    command("exhaust-memory", "fill Java's heap: OutOfMemoryError, and the process lives on")
+    command("exhaust-memory", "meet an OutOfMemoryError of Java; the process lives on")
     crash = command("crash", "an uncaught exception, or a sudden end of the process")
     crash.add_argument("how", choices=("exception", "halt"))
     command("exit", "end with an exit code").add_argument("number", type=int, metavar="N")
