@@ -1,4 +1,4 @@
-"""RESTART and PAUSE of real IBC: they take place at the next full minute, so these two are begun first."""
+"""RESTART and PAUSE of real IBC: they take place at the next full minute."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.jdk
 STOPPED, RELAUNCH = 0, 75
 
 
+@pytest.mark.xdist_group("restart")
 def test_api_that_does_not_answer_is_met_with_ibcs_restart(real):
     box = real()
     box.scenario("push=wait")
@@ -31,6 +32,7 @@ def test_api_that_does_not_answer_is_met_with_ibcs_restart(real):
     _comes_back_without_a_login(box)
 
 
+@pytest.mark.xdist_group("pause")
 def test_pause_keeps_the_session(real):
     box = real()
     box.scenario()

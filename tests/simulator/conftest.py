@@ -13,6 +13,11 @@ ARTIFACTS = FOLDER.parents[1] / ".cache" / "testbed" / "artifacts"
 BUILD = FOLDER / "build"
 
 
+def pytest_collection_modifyitems(items):
+    """What takes longest goes first, so that the rest runs beside it; it has a group of its own for that."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 def artifact(name):
     """A file that testbed/artifacts made."""
     assert (ARTIFACTS / name).is_file(), f"{ARTIFACTS / name} is missing: run testbed/artifacts"
