@@ -47,6 +47,22 @@ def test_good_times_are_let_through() -> None:
     assert problems(role(), CHECK) == []
 
 
+def test_a_login_budget_that_lacks_something_is_one_plain_sentence() -> None:
+    given = role(ibc_login_budget={"logins": 2})
+    assert problems(given, "Check IBC's settings and the credentials") == [
+        "Instance 'live': the login budget lacks hours and minutes_apart: write all of logins, hours, "
+        "minutes_apart in ibc_login_budget."
+    ]
+    # An instance's own is merged over the role's, so a part of it is enough.
+    assert problems(role({**LIVE, "login_budget": {"logins": 2}}), "Check the schedules") == []
+
+
+def test_paper_that_asks_for_each_login_is_warned_about() -> None:
+    paper = {**LIVE, "mode": "paper", "login": "consent"}
+    (warning,) = role(paper).value("_ibc_public | ibc_schedule_warnings(ibc_reset_windows, {})")
+    assert warning.startswith("live: login is consent on a paper account")
+
+
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [

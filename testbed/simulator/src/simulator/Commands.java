@@ -106,6 +106,9 @@ final class Commands {
             case "hang":
                 hang();
                 return "";
+            case "exhaust-memory":
+                Memory.exhaust();
+                return "";
             default:
                 return inUi(() -> performInUi(command, rest));
         }
