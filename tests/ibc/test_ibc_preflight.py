@@ -49,12 +49,12 @@ def test_good_times_are_let_through() -> None:
 
 def test_a_login_budget_that_lacks_something_is_one_plain_sentence() -> None:
     given = role(ibc_login_budget={"logins": 2})
-    assert problems(given, "Check IBC's settings and the credentials") == [
+    assert problems(given, CHECK) == [
         "Instance 'live': the login budget lacks hours and minutes_apart: write all of logins, hours, "
         "minutes_apart in ibc_login_budget."
     ]
     # An instance's own is merged over the role's, so a part of it is enough.
-    assert problems(role({**LIVE, "login_budget": {"logins": 2}}), "Check the schedules") == []
+    assert problems(role({**LIVE, "login_budget": {"logins": 2}}), CHECK) == []
 
 
 def test_paper_that_asks_for_each_login_is_warned_about() -> None:
