@@ -109,7 +109,7 @@ def test_reset_with_a_dead_api(box, ready, run, api, ibc, morning):
     code, _, err = run("appointment", "reset", "live")
     assert code == 1
     assert "less than 30 minutes" in err
-    assert "less than 30 minutes" in box.event("remedy")["reason"]
+    assert "less than 30 minutes" in box.events()[-1]["detail"]["reason"]
     assert ibc.received[3:] == ["RECONNECTDATA", "RECONNECTACCOUNT"]
 
 
