@@ -20,7 +20,7 @@ def ibc_schedule(
     """Return the schedule of a resolved instance, by the names of `compiler.Schedule`.
 
     Args:
-        instance: with mode, region, timezone, daily_restart, weekly_login, settings.
+        instance: with mode, region, timezone, daily_restart, weekly_login, settings, login.
         reset_windows: what the inventory puts in place of the project's windows; None or empty for those.
         jts_ini: the instance's jts.ini, from which region `auto` is read.
 
@@ -108,6 +108,7 @@ def _compile(
         instance["weekly_login"],
         windows.parse(reset_windows) if reset_windows else None,
         settings=instance["settings"],
+        login_policy=instance.get("login", ""),
         jts_ini=jts_ini,
     )
 

@@ -140,6 +140,7 @@ def _merge_settings(default: Any, own: Any, where: str) -> dict[str, Any]:
 
 
 def _merge_budget(default: Any, own: Any, where: str) -> dict[str, int]:
+    # What is missing altogether, ibc_settings_problems tells: roles that need no budget bring no default.
     merged: dict[str, Any] = {}
     for source in (default, own):
         if source is None:
@@ -149,9 +150,7 @@ def _merge_budget(default: Any, own: Any, where: str) -> dict[str, int]:
                 f"{where}: 'login_budget' must be a mapping with some of the keys {', '.join(BUDGET)}."
             )
         merged.update(source)
-    if missing := [key for key in BUDGET if key not in merged]:
-        raise AnsibleFilterError(f"{where}: 'login_budget' lacks {', '.join(missing)}: add it.")
-    return {key: _number(merged[key], f"login_budget.{key}", where, *BUDGET[key]) for key in BUDGET}
+    return {key: _number(merged[key], f"login_budget.{key}", where, *BUDGET[key]) for key in merged}
 
 
 def _check_values(result: dict[str, Any], where: str) -> None:

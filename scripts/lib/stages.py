@@ -1,4 +1,4 @@
-"""The stages of scripts/test: lint, unit, molecule."""
+"""The stages of scripts/test: lint, unit, real-ibc, molecule."""
 
 import os
 import subprocess
@@ -9,13 +9,14 @@ from pathlib import Path
 
 from scripts.lib import results
 from scripts.lib.results import Result
+from testbed.lib import workshop
 from testbed.lib.paths import CACHE, LOGS, ROOT
 from testbed.lib.progress import UserError, run_step, say
 
 REPORTS = CACHE / "results"
 # Most unit tests wait for a process most of their time, so more of them than cores run at once.
 AT_ONCE = ("-n", "4")
-STAGES = ("lint", "unit", "molecule")
+STAGES = ("lint", "unit", "real-ibc", "molecule")
 GENERATED = {".git", ".cache", ".ansible", "__pycache__"}
 
 
@@ -126,6 +127,27 @@ def unit() -> list[Result]:
     return [results.read_junit(report, "unit", time.monotonic() - begin, code)]
 
 
+def real_ibc() -> list[Result]:
+    """Run the tests in which real IBC drives the simulated Gateway, in a container with Java and an X server.
+
+    Returns:
+        Two rows: what the tests need, and the tests.
+
+    Raises:
+        UserError: no engine, or no image.
+    """
+    rows = [_make("real-ibc: artifacts", ["testbed/engine", "up"], ["testbed/artifacts"])]
+    if rows[0].failures:
+        return rows
+    report = _report("real-ibc")
+    begin = time.monotonic()
+    code = workshop.run_tests("Real IBC and the simulated Gateway", report, LOGS / "real-ibc.log")
+    row = results.read_junit(report, "real-ibc", time.monotonic() - begin, code)
+    if row.skipped:
+        row.failures.append(f"{row.skipped} tests of real IBC skipped what is here for certain")
+    return [*rows, row]
+
+
 def scenarios(root: Path = ROOT) -> list[str]:
     """Find Molecule's scenarios.
 
@@ -155,25 +177,28 @@ def molecule(chosen: Sequence[str] = ()) -> list[Result]:
     for name in chosen:
         if name not in known:
             raise UserError(f"there is no scenario {name!r}: choose from {', '.join(known)}.")
-    rows = _prepare()
-    if any(row.failures for row in rows):
+    rows = [
+        _make(
+            "hosts",
+            ["testbed/engine", "up"],
+            ["testbed/artifacts"],
+            ["testbed/host", "clients"],
+            ["testbed/host", "image", "bookworm"],
+            ["testbed/host", "image", "trixie"],
+        )
+    ]
+    if rows[0].failures:
         return rows
     for name in chosen or known:
         rows += _scenario(name)
     return rows
 
 
-def _prepare() -> list[Result]:
-    """Make what all scenarios share here, where its progress can be seen; inside a playbook it could not."""
+def _make(title: str, *commands: list[str]) -> Result:
+    """Make what tests share, where its progress can be seen; inside a playbook it could not."""
     begin = time.monotonic()
-    row = Result("hosts", 0.0)
-    for command in (
-        ["testbed/engine", "up"],
-        ["testbed/artifacts"],
-        ["testbed/host", "clients"],
-        ["testbed/host", "image", "bookworm"],
-        ["testbed/host", "image", "trixie"],
-    ):
+    row = Result(title, 0.0)
+    for command in commands:
         name = " ".join(command)
         done = subprocess.run([sys.executable, *command], cwd=ROOT, env=_environment(), check=False)
         if done.returncode < 0 or done.returncode == 130:
@@ -183,7 +208,7 @@ def _prepare() -> list[Result]:
             break
         row.passed += 1
     row.seconds = time.monotonic() - begin
-    return [row]
+    return row
 
 
 def _scenario(name: str) -> list[Result]:
@@ -195,7 +220,9 @@ def _scenario(name: str) -> list[Result]:
         "NO_COLOR": "1",
     }
     begin = time.monotonic()
-    command = ["molecule", "test", "--scenario-name", name]
+    # Named, because Molecule looks for this file at the root of a Git checkout only.
+    shared = ROOT / ".config/molecule/config.yml"
+    command = ["molecule", "--base-config", str(shared), "test", "--scenario-name", name]
     log = LOGS / f"molecule-{name}.log"
     code = run_step(f"Molecule scenario {name}", command, log, env=environment, cwd=ROOT, show=True)
     seconds = time.monotonic() - begin
@@ -263,6 +290,7 @@ def main(words: Sequence[str]) -> int:
     run: dict[str, Callable[[list[str]], list[Result]]] = {
         "lint": lambda _: lint(),
         "unit": lambda _: unit(),
+        "real-ibc": lambda _: real_ibc(),
         "molecule": molecule,
     }
     interrupted = False

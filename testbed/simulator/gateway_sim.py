@@ -21,7 +21,7 @@ ETC = Path("/etc/ibgateway")
 
 # Keys whose value is a list, used one entry per occasion; the simulator's Scenario.java holds the same table.
 SEQUENCES: dict[str, tuple[str, ...]] = {
-    "startup": ("ok", "no_window", "crash"),
+    "startup": ("ok", "no_window", "odd_window", "crash"),
     "login": (
         "ok", "wrong_password", "login_failed", "login_error", "too_many_attempts", "maintenance",
         "connection_failed", "existing_session", "handoff", "unknown_dialog", "password_notice", "silent",
@@ -29,6 +29,7 @@ SEQUENCES: dict[str, tuple[str, ...]] = {
     "second_factor": ("push", "device_list", "code", "none"),
     "push": ("approve", "deny", "ignore", "wait"),
     "restart": ("ok", "expired", "wrong_password", "connection_failed", "silent"),
+    "settings": ("ok", "no_window"),
 }  # fmt: skip
 SECONDS = ("startup.delay", "login.delay", "push.delay", "push.timeout", "loading.delay", "shutdown.delay")
 TEXTS = (
@@ -308,6 +309,7 @@ def build_parser() -> argparse.ArgumentParser:
     wedge = command("wedge", "accept API connections and never answer")
     wedge.add_argument("switch", choices=("on", "off"), nargs="?", default="on")
     command("hang", "stop reacting to anything but this command")
+    command("exhaust-memory", "meet an OutOfMemoryError of Java; the process lives on")
     crash = command("crash", "an uncaught exception, or a sudden end of the process")
     crash.add_argument("how", choices=("exception", "halt"))
     command("exit", "end with an exit code").add_argument("number", type=int, metavar="N")

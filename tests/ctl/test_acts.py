@@ -31,6 +31,18 @@ def test_login_of_a_parked_instance(box, systemd, run):
     assert out.splitlines()[-1] == "live: ready"
 
 
+def test_login_does_not_begin_with_the_end_of_the_run_before(box, systemd, run, monkeypatch):
+    systemd.set("failed", "failed")
+    # Process ids come again: this one cannot tell the runs apart.
+    systemd.state("parked", "IB Key was not answered in time", started="2026-11-22T14:30:00.000Z", pid=88)
+    systemd.on("start", lambda: systemd.set("activating", "start", pid=88))
+    monkeypatch.setattr(ctl_follow.time, "sleep", lambda _: systemd.ready(88))
+    code, out, _ = run("login", "live")
+    assert code == 0
+    assert "was not answered" not in out
+    assert out.splitlines()[-1] == "live: ready"
+
+
 def test_login_shows_the_countdown(box, systemd, run, monkeypatch):
     sentences = iter(["waiting for IB Key, 3s (2m57s left)", "waiting for IB Key, 4s (2m56s left)"])
     systemd.set("failed", "failed")

@@ -86,7 +86,7 @@ def test_reset_with_the_session_back(ready, run, api, ibc, morning):
     assert ibc.received == []
 
 
-def test_reset_with_the_link_down_until_reconnected(ready, run, api, ibc, morning):
+def test_reset_with_the_link_down_until_reconnected(box, ready, run, api, ibc, morning):
     api.link = "1100"
 
     def back() -> None:
@@ -97,6 +97,8 @@ def test_reset_with_the_link_down_until_reconnected(ready, run, api, ibc, mornin
     assert code == 0
     assert ibc.received == ["RECONNECTDATA", "RECONNECTACCOUNT"]
     assert "no link to IBKR's servers; back after RECONNECTACCOUNT" in result["text"]
+    remedies = [event["detail"]["kind"] for event in box.events() if event["type"] == "remedy"]
+    assert remedies == ["reconnectdata", "reconnectaccount"]
 
 
 def test_reset_with_a_dead_api(box, ready, run, api, ibc, morning):
@@ -107,6 +109,7 @@ def test_reset_with_a_dead_api(box, ready, run, api, ibc, morning):
     code, _, err = run("appointment", "reset", "live")
     assert code == 1
     assert "less than 30 minutes" in err
+    assert "less than 30 minutes" in box.events()[-1]["detail"]["reason"]
     assert ibc.received[3:] == ["RECONNECTDATA", "RECONNECTACCOUNT"]
 
 

@@ -1,8 +1,9 @@
-"""The schedule is refused on the controller, in the compiler's own sentences, before the host is asked."""
+"""Schedule, settings and artifact lock are refused on the controller, before the host is asked."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,20 +11,23 @@ import yaml
 from conftest import ROOT
 from render import Role
 
+LOCK = {"url": "https://host/ibc.zip", "sha256": "ab" * 32, "size": 1}
 LIVE = {"name": "live", "mode": "live", "username": "canary-a", "password": "canary", "api_port": 4001}
+CHECK = "Check schedules, IBC's settings, credentials and the artifact lock"
 PREFLIGHT = yaml.safe_load((ROOT / "roles/ibc/tasks/preflight.yml").read_text())
 
 
 def role(*instances: dict[str, Any], **variables: Any) -> Role:
     given = {
         "ibc_version": "3.25.0",
+        "ibc_artifacts": {"3.25.0": LOCK},
         "ibgateway_instances": list(instances) or [LIVE],
         "ibgateway_version": "10.45.1",
         "ibgateway_java_source": "installer",
         "ibgateway_heap": 768,
         "ibgateway_restart": "planned",
     }
-    return Role("ibc", **given, **variables)
+    return Role("ibc", **given | variables)
 
 
 def problems(checked: Role, task: str) -> list[str]:
@@ -35,12 +39,28 @@ def problems(checked: Role, task: str) -> list[str]:
 
 def test_the_schedule_is_checked_before_the_host_is_looked_at() -> None:
     names = [task["name"] for task in PREFLIGHT]
-    assert names.index("Check the schedules") < names.index("Look at the host")
+    assert names.index(CHECK) < names.index("Look at the host")
     assert names.index("Look at the host") < names.index("Warn about the schedules")
 
 
 def test_good_times_are_let_through() -> None:
-    assert problems(role(), "Check the schedules") == []
+    assert problems(role(), CHECK) == []
+
+
+def test_a_login_budget_that_lacks_something_is_one_plain_sentence() -> None:
+    given = role(ibc_login_budget={"logins": 2})
+    assert problems(given, CHECK) == [
+        "Instance 'live': the login budget lacks hours and minutes_apart: write all of logins, hours, "
+        "minutes_apart in ibc_login_budget."
+    ]
+    # An instance's own is merged over the role's, so a part of it is enough.
+    assert problems(role({**LIVE, "login_budget": {"logins": 2}}), CHECK) == []
+
+
+def test_paper_that_asks_for_each_login_is_warned_about() -> None:
+    paper = {**LIVE, "mode": "paper", "login": "consent"}
+    (warning,) = role(paper).value("_ibc_public | ibc_schedule_warnings(ibc_reset_windows, {})")
+    assert warning.startswith("live: login is consent on a paper account")
 
 
 @pytest.mark.parametrize(
@@ -59,16 +79,58 @@ def test_good_times_are_let_through() -> None:
     ],
 )
 def test_bad_times_are_refused_in_one_sentence(variables: dict[str, Any], sentence: str) -> None:
-    (only,) = problems(role(**variables), "Check the schedules")
+    (only,) = problems(role(**variables), CHECK)
     assert sentence in only
     assert only.endswith(".")
     assert "canary" not in only
 
 
+@pytest.mark.parametrize(
+    ("lock", "sentence"),
+    [
+        (
+            {},
+            "IBC 3.25.0 is not in ibc_artifacts: lock it there (url or path, sha256, size)",
+        ),
+        ({"3.24.1": LOCK}, "or choose one of 3.24.1."),
+        ({"3.25.0": None}, "ibc_artifacts['3.25.0'] must have either url or path"),
+        ({"3.25.0": LOCK | {"path": "/there/ibc.zip"}}, "must have either url or path"),
+        ({"3.25.0": LOCK | {"url": "https://host/ibc.tar"}}, "the name of a .zip or .whl file"),
+        ({"3.25.0": LOCK | {"sha256": "ab"}}, "64 hexadecimal digits"),
+        ({"3.25.0": LOCK | {"size": 0}}, "its size in bytes"),
+        (
+            {"3.25.0": {"path": "/no/such/ibc.zip", "sha256": "ab" * 32, "size": 1}},
+            "/no/such/ibc.zip, the file of IBC 3.25.0, is not on this controller",
+        ),
+    ],
+)
+def test_an_ibc_that_is_not_locked_is_refused(lock: dict[str, Any], sentence: str) -> None:
+    (only,) = problems(role(ibc_artifacts=lock), CHECK)
+    assert sentence in only
+
+
+def test_a_file_on_the_controller_is_let_through(tmp_path: Path) -> None:
+    file = tmp_path / "ibc2.whl"
+    file.touch()
+    lock = {"path": str(file), "sha256": "AB" * 32, "size": "17"}
+    assert problems(role(ibc_artifacts={"3.25.0": lock}), CHECK) == []
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    wrong = role(
+        ibc_daily_restart="23:50",
+        ibc_settings={"ReadOnlyApI": "yes"},
+        ibc_artifacts={},
+    )
+    said = problems(wrong, CHECK)
+    words = ["daily_restart", "ReadOnlyApI", "not in ibc_artifacts"]
+    assert [word in line for word, line in zip(words, said, strict=True)] == [True] * 3
+
+
 def test_a_region_found_on_the_host_can_refuse_what_america_allows() -> None:
     answer = {"stdout": json.dumps({"peers": {"live": "Peer=hdc1.ibllc.com:4000"}})}
     checked = role(ibc_daily_restart="17:15", _ibc_look=answer)
-    assert problems(checked, "Check the schedules") == []
+    assert problems(checked, CHECK) == []
     (only,) = problems(checked, "Check the schedules against the regions found on the host")
     assert "meets the reset window" in only
 

@@ -12,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rendering import INSTANCE, refusals, templar
 
 PAPER = {"name": "paper", "mode": "paper", "username": "v", "password": "p", "api_port": 4002}
-FACTS = {"distribution": "Debian", "distribution_version": "13.2", "distribution_major_version": "13"}
+OLD = {"id": "debian", "version": "11", "name": "Debian GNU/Linux 11 (bullseye)"}
+UBUNTU = {"id": "ubuntu", "version": "24.04", "name": "Ubuntu 24.04.1 LTS"}
+KEY = "ssh-ed25519 AAAAC3Nz"
 OTHER = {"path": "/no/such/file.sh", "sha256": "cd" * 32, "size": 1}
 
 
@@ -33,18 +35,25 @@ def test_a_good_host_is_accepted() -> None:
             "10 MiB are free for /var",
         ),
         (
-            {"ansible_facts": FACTS | {"distribution_major_version": "11", "memtotal_mb": 4000}},
-            "Debian 12 and 13",
+            {"host": {"distribution": OLD}},
+            "runs Debian GNU/Linux 11 (bullseye); the roles are made for and tested",
         ),
-        ({"ansible_facts": FACTS | {"distribution": "Ubuntu", "memtotal_mb": 4000}}, "runs Ubuntu 13.2"),
-        ({"ansible_facts": FACTS | {"memtotal_mb": 900}}, "heaps of 768 MiB need 1368 MiB. Lower"),
+        (
+            {"host": {"distribution": UBUNTU}},
+            "runs Ubuntu 24.04.1 LTS; the roles are made for and tested on Debian",
+        ),
+        ({"host": {"memory_mib": 900}}, "heaps of 768 MiB need 1368 MiB. Lower"),
         (
             {"ibgateway_instances": [INSTANCE, PAPER]},
             "2 instance(s) with heaps of 768 + 768 MiB need 2436 MiB",
         ),
         ({"ibgateway_allowed_users": ["ghost"]}, '"ghost" in ibgateway_allowed_users does not exist'),
         ({"ibc_operators": ["ghost"]}, '"ghost" in ibc_operators does not exist on this host'),
-        ({"ibgateway_forward_keys": ["command=x ssh-ed25519 AAAA"]}, "is no public key"),
+        (
+            {"ibgateway_forward_keys": [KEY, f"command=x {KEY}"]},
+            "Entry 2 of ibgateway_forward_keys is no public",
+        ),
+        ({"ibgateway_forward_keys": [f"{KEY} me", 17]}, "Entry 2 of ibgateway_forward_keys is no public key"),
         ({"ibgateway_forward_keys": ["ssh-ed25519 AAAA a\nssh-ed25519 BBBB b"]}, "is no public key"),
         ({"ibgateway_artifacts": {"10.45.1": OTHER}}, "/no/such/file.sh of IB Gateway 10.45.1 is not on the"),
     ],
@@ -59,7 +68,9 @@ def test_refuses_and_says_what_to_do(changes: dict[str, Any], expected: str) -> 
     "lock",
     [
         {},
+        {"10.45.1": None},
         {"10.45.1": {"path": "x", "size": 1}},
+        {"10.45.1": {"path": "x", "sha256": "ab" * 32, "size": 0}},
         {"10.45.1": {"path": "x", "sha256": "ab" * 32}},
         {"10.45.1": {"sha256": "ab" * 32, "size": 1}},
         {"10.45.1": {"path": "x", "url": "y", "sha256": "ab" * 32, "size": 1}},
@@ -67,6 +78,14 @@ def test_refuses_and_says_what_to_do(changes: dict[str, Any], expected: str) -> 
 )
 def test_refuses_an_incomplete_lock_first(lock: dict[str, Any]) -> None:
     assert "no complete entry" in next(refusals("preflight.yml", ibgateway_artifacts=lock))
+
+
+def test_all_that_is_wrong_with_a_host_is_told_at_once() -> None:
+    host = {"distribution": OLD, "architecture": "aarch64", "memory_mib": 900, "releases": {}}
+    host["free_mib"] = {"/opt/ibgateway": 1199, "/var/lib/ibgateway": 299}
+    said = list(refusals("preflight.yml", host=host, ibgateway_artifacts={"10.45.1": OTHER}))
+    words = ["Debian GNU/Linux 11", "aarch64", "900 MiB", "1199 MiB", "299 MiB", "/no/such/file.sh"]
+    assert [word in line for word, line in zip(words, said, strict=True)] == [True] * 6
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ import json
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("probe", ROOT / "roles/ibgateway/files/probe.py")
@@ -71,3 +74,51 @@ def test_only_what_is_not_as_wanted_differs(tmp_path: Path) -> None:
         assert module.differing([as_it_is[0] | change]) == [change.get("path", str(path))]
     assert module.differing([as_it_is[0] | {"path": str(link)}]) == [str(link)]
     assert module.differing([mine | {"path": str(path), "mode": "0644"}]) == [str(path)]
+
+
+def test_the_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:        2035764 kB\nMemFree:          202220 kB\n")
+    assert module.memory_mib(tmp_path / "meminfo") == 1988
+
+
+def test_the_distribution_is_what_it_says_of_itself(tmp_path: Path) -> None:
+    (tmp_path / "os-release").write_text(
+        '# a comment\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nVERSION_ID="13"\nID=debian\nHOME_URL=""\n'
+    )
+    found = {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"}
+    assert module.distribution(tmp_path / "os-release") == found
+    (tmp_path / "os-release").write_text("ID=alpine\n")
+    assert module.distribution(tmp_path / "os-release") == {"id": "alpine", "version": "", "name": ""}
+    assert module.distribution(tmp_path / "missing") == {"id": "", "version": "", "name": ""}
+
+
+def test_an_account_of_another_shape_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {
+        "whole": ("/var/lib/whole", "/usr/sbin/nologin"),
+        "shell": ("/var/lib/shell", "/bin/sh"),
+        "home": ("/home/home", "/usr/sbin/nologin"),
+    }
+
+    def known(name: str) -> SimpleNamespace:
+        home, shell = there[name]
+        return SimpleNamespace(pw_dir=home, pw_shell=shell)
+
+    monkeypatch.setattr(module.pwd, "getpwnam", known)
+    assert module.accounts_to_make([*there, "new"]) == ["shell", "home", "new"]
+
+
+def test_only_what_runs_and_starts_at_boot_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        "#!/bin/sh\n"
+        "printf 'Id=a.service\\nActiveState=active\\nUnitFileState=enabled\\n\\n'\n"
+        "printf 'Id=b.service\\nActiveState=failed\\nUnitFileState=enabled\\n\\n'\n"
+        "printf 'Id=c.service\\nActiveState=active\\nUnitFileState=disabled\\n\\n'\n"
+        "printf 'Id=d.service\\nActiveState=inactive\\nUnitFileState=\\n'\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    units = ["a.service", "b.service", "c.service", "d.service"]
+    assert module.units_down(units) == units[1:]
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert module.units_down(units) == units

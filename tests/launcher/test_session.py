@@ -249,6 +249,14 @@ def test_full_heap_ends_the_run_even_when_java_lives_on():
     assert "raise the instance's heap" in run.detail("stuck")["text"]
 
 
+def test_an_idle_launcher_stays_awake_for_a_full_heap():
+    run = Run().say(*SUCCESS)
+    run.session.api_answered(run.now, {})
+    assert not run.session.has_open_questions()
+    run.say("java.lang.OutOfMemoryError: Java heap space", raw=True)
+    assert run.session.has_open_questions()
+
+
 def test_device_list_chosen_by_the_controller_is_no_answer():
     run = Run(two_factor_timeout=180).say(*LOGIN, TWO_FACTOR_OPEN, "Click button: OK")
     run.say(TWO_FACTOR_CLOSED, "Duration since login: 0 seconds").wait(30)

@@ -22,13 +22,20 @@ ROWS = {
     for cells in (line.split("|") for line in PAGE.splitlines() if line.startswith("| `"))
 }
 # Entries that are no fault: things go well after them.
-WELL = {"startup=ok", "login=ok", "second_factor=push", "second_factor=none", "push=approve"}
+WELL = {
+    "startup=ok", "login=ok", "second_factor=push", "second_factor=none", "push=approve", "settings=ok",
+}  # fmt: skip
 # Faults that end no run, named below the table.
 TOLD = {"login=password_notice"}
 
 
 def named(text: str) -> set[str]:
     return set(re.findall(r"`([^`]+)`", text))
+
+
+def made() -> set[str]:
+    """The reasons that the simulator makes, by the table's last column."""
+    return {reason for reason, row in ROWS.items() if not row[6].startswith("no: ")}
 
 
 def scenarios() -> set[str]:
@@ -82,14 +89,34 @@ def test_a_verdict_outside_the_table_is_refused():
         Verdict(exitcodes.STOPPED, "crashed", "…")
 
 
+@pytest.mark.parametrize("reason", REASONS)
+def test_the_simulator_makes_a_state_or_the_table_says_why_not(reason):
+    cell = ROWS[reason][6]
+    assert named(cell) if reason in made() else len(cell) > len("no: ")
+
+
+def test_real_ibc_meets_every_state_that_the_simulator_makes():
+    constants = {
+        node.value
+        for file in Path(__file__).parent.glob("test_real_*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert made() - constants == set()
+    # Each entry of a scenario, too: a test of one says nothing about the others with the same end.
+    tested = {word for text in constants for word in text.split()}
+    assert scenarios() - WELL - {"restart=ok"} - tested == set()
+
+
 def test_every_fault_of_the_simulator_is_in_the_table():
-    simulated = set().union(*(named(row[6]) for row in ROWS.values()))
+    simulated = set().union(*(named(ROWS[reason][6]) for reason in made()))
     below = PAGE.split("\nNot ends")[1]
     assert named(below) >= TOLD
     assert scenarios() - WELL - TOLD == {name for name in simulated if "=" in name}
     faults = {name for name in simulated if "=" not in name} | {"hang"}
     assert faults == {
         "restart-now", "logoff-now", "take-session", "wedge", "link", "crash", "exit", "hang",
+        "exhaust-memory",
     }  # fmt: skip
     assert faults <= commands()
     assert "hang" in named(below)

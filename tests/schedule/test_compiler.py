@@ -97,3 +97,12 @@ def test_an_unknown_region_warns_when_another_would_refuse(compiled):
     )
     everywhere = compiled(region="auto", daily_restart="15:00", weekly_login="Sun 12:00")
     assert not any("region" in text for text in everywhere.warnings)
+
+
+@pytest.mark.parametrize(
+    ("mode", "policy", "warned"),
+    [("paper", "consent", True), ("paper", "auto", False), ("live", "consent", False), ("paper", "", False)],
+)
+def test_paper_that_asks_for_each_login_is_warned_about(compiled, mode, policy, warned):
+    schedule = compiled(mode=mode, login_policy=policy)
+    assert any("each day until you run" in text for text in schedule.warnings) is warned

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
 import zipfile
 
 import pytest
 from ibc_run import IbcRun
 from simulator_source import FOLDER
 
-ROOT = FOLDER.parents[1]
+ARTIFACTS = FOLDER.parents[1] / ".cache" / "testbed" / "artifacts"
 BUILD = FOLDER / "build"
-IBC_WHEEL = "ibc2-0.1.0-py3-none-any.whl"
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest goes first, so that the rest runs beside it; it has a group of its own for that."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+def artifact(name):
+    """A file that testbed/artifacts made."""
+    assert (ARTIFACTS / name).is_file(), f"{ARTIFACTS / name} is missing: run testbed/artifacts"
+    return ARTIFACTS / name
 
 
 @pytest.fixture(scope="session")
-def jdk():
-    missing = [tool for tool in ("javac", "jlink", "Xvfb") if shutil.which(tool) is None]
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not on PATH: apt install openjdk-17-jdk xvfb")
-
-
-@pytest.fixture(scope="session")
-def installers(jdk, tmp_path_factory):
+def installers(tmp_path_factory):
     """One installer of each layout, by layout."""
     out = tmp_path_factory.mktemp("installers")
     wanted = {"program": "10.37.1", "inst": "10.45.1", "pref": "10.46.1", "none": "10.47.1"}
@@ -36,40 +37,26 @@ def installers(jdk, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def programs(installers, tmp_path_factory):
+def programs(tmp_path_factory):
     """The folder to give IBC as --tws-path, with 10.37.1 installed in it."""
     programs = tmp_path_factory.mktemp("programs")
     target = programs / "ibgateway" / "10.37.1"
-    subprocess.run(["sh", installers["program"], "-q", "-dir", target], check=True)
+    installer = artifact("ibgateway-10.37.1-standalone-linux-x64.sh")
+    subprocess.run(["sh", installer, "-q", "-dir", target], check=True, stdout=subprocess.DEVNULL)
     return programs
 
 
 @pytest.fixture(scope="session")
 def ibc(tmp_path_factory):
-    """The folder of real IBC, from the wheel the testbed keeps or from the package index."""
+    """The folder of real IBC."""
     folder = tmp_path_factory.mktemp("ibc")
-    wheel = ROOT / ".cache" / "testbed" / "artifacts" / IBC_WHEEL
-    if not wheel.is_file():
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--dest",
-            folder,
-            "ibc2==0.1.0",
-        ]
-        subprocess.run(pip, check=True)
-        wheel = folder / IBC_WHEEL
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(artifact("ibc2-0.1.0-py3-none-any.whl")) as archive:
         archive.extractall(folder)
     return folder / "ibc2" / "_ibc"
 
 
 @pytest.fixture(scope="session")
-def display(jdk):
+def display():
     """The name of an X display of our own."""
     process = subprocess.Popen(
         ["Xvfb", "-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"],

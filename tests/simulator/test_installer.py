@@ -7,7 +7,8 @@ import subprocess
 import pytest
 from simulator_source import FOLDER
 
-pytestmark = pytest.mark.jdk
+# In one worker, for the installers take a while to build.
+pytestmark = [pytest.mark.jdk, pytest.mark.xdist_group("installers")]
 
 BUILD = FOLDER / "build"
 
@@ -109,7 +110,7 @@ def test_build_can_be_repeated(installers, tmp_path):
         (["--fast"], "unknown option --fast"),
     ],
 )
-def test_build_refuses_bad_options(jdk, tmp_path, words, message):
+def test_build_refuses_bad_options(tmp_path, words, message):
     done = subprocess.run([BUILD, tmp_path, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert message in done.stderr

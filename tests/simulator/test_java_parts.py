@@ -76,10 +76,10 @@ def run_java(folder, source, name, *args):
     return done.stdout.split()
 
 
-def test_token_expires_on_sunday_at_one_in_new_york(jdk, tmp_path):
+def test_token_expires_on_sunday_at_one_in_new_york(tmp_path):
     answer = run_java(tmp_path, EXPIRY, "simulator.state.Probe", *CASES)
     assert dict(zip(CASES, answer, strict=True)) == CASES
 
 
-def test_api_port_can_be_opened_again_at_once(jdk, tmp_path):
+def test_api_port_can_be_opened_again_at_once(tmp_path):
     assert run_java(tmp_path, REOPEN, "Probe", str(free_port())) == ["0"]

@@ -39,7 +39,7 @@ def test_the_last_line_counts(tmp_path):
 
 
 def test_all_stages_run_without_words():
-    assert [stage for stage, _ in stages.plan([])] == ["lint", "unit", "molecule"]
+    assert [stage for stage, _ in stages.plan([])] == ["lint", "unit", "real-ibc", "molecule"]
 
 
 def test_scenarios_follow_molecule():
@@ -51,7 +51,7 @@ def test_scenarios_follow_molecule():
 
 def test_an_unknown_stage_is_refused(capsys):
     assert stages.main(["lynt"]) == 2
-    assert "there is no stage 'lynt': choose from lint, unit, molecule." in capsys.readouterr().err
+    assert "there is no stage 'lynt': choose from lint, unit, real-ibc, molecule." in capsys.readouterr().err
 
 
 def test_an_unknown_scenario_is_refused_before_anything_is_made():
@@ -86,3 +86,39 @@ def test_an_interrupt_is_summed_up_and_told(monkeypatch, capsys):
     monkeypatch.setattr(stages, "lint", interrupted)
     assert stages.main(["lint", "unit"]) == 130
     assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed"
+
+
+@pytest.fixture
+def workshop(monkeypatch, tmp_path):
+    """A container that writes this report; its exit code."""
+
+    def made(report: str, code: int) -> None:
+        def run_tests(title, path, log):
+            path.write_text(report)
+            return code
+
+        monkeypatch.setattr(stages, "REPORTS", tmp_path)
+        monkeypatch.setattr(
+            stages, "_make", lambda title, *commands: results.Result(title, 0.0, len(commands))
+        )
+        monkeypatch.setattr(stages.workshop, "run_tests", run_tests)
+
+    return made
+
+
+def test_real_ibcs_tests_are_counted(workshop):
+    workshop('<testsuite><testcase classname="a" name="b"/></testsuite>', 0)
+    needs, tests = stages.real_ibc()
+    assert (needs.passed, tests.passed, tests.failures) == (2, 1, [])
+
+
+def test_a_test_of_real_ibc_that_is_skipped_is_a_failure(workshop):
+    workshop('<testsuite><testcase classname="a" name="b"><skipped/></testcase></testsuite>', 0)
+    assert stages.real_ibc()[1].failures == ["1 tests of real IBC skipped what is here for certain"]
+
+
+def test_real_ibcs_tests_change_nothing_in_the_project(tmp_path):
+    words = stages.workshop.command("image", "box", tmp_path / "report.xml")
+    assert f"--volume={stages.ROOT}:/project:ro" in words
+    assert "--network=none" in words
+    assert "--junitxml=/results/report.xml" in words

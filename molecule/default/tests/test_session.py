@@ -112,5 +112,11 @@ def test_the_digest_has_its_hour(host: Host):
     assert "Sun *-*-* 18:00:00 Europe/Zurich" in unit["TimersCalendar"]
 
 
+def test_the_watcher_ran_before_the_first_login(host: Host):
+    watching = unit_properties(host, "ibgateway-watch.service")["ActiveEnterTimestampMonotonic"]
+    started = unit_properties(host, "ibgateway@paper.service")["InactiveExitTimestampMonotonic"]
+    assert 0 < int(watching) < int(started)
+
+
 def test_no_unit_failed(host: Host):
     assert host.check_output("systemctl list-units --failed --plain --no-legend") == ""

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pwd
+import shlex
 import shutil
 import stat
 import subprocess
@@ -35,6 +36,34 @@ def free_mib(path: str) -> int:
     return shutil.disk_usage(place).free >> 20
 
 
+def memory_mib(path: Path = Path("/proc/meminfo")) -> int:
+    """Return the host's memory in MiB.
+
+    Args:
+        path: what the kernel says of it (a seam for tests).
+    """
+    lines = (line.split() for line in path.read_text().splitlines())
+    return next(int(words[1]) for words in lines if words[0] == "MemTotal:") >> 10
+
+
+def distribution(path: Path = Path("/etc/os-release")) -> dict[str, str]:
+    """Return `id`, `version` and full `name` of the distribution; empty texts for what it does not say.
+
+    Args:
+        path: what it says of itself, os-release(5) (a seam for tests). Not by Python's own reader, which the
+            Python of systems that are refused for their age does not have.
+    """
+    said = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        key, _, value = line.partition("=")
+        said[key] = "".join(shlex.split(value)[:1])
+    return {
+        "id": said.get("ID", ""),
+        "version": said.get("VERSION_ID", ""),
+        "name": said.get("PRETTY_NAME", ""),
+    }
+
+
 def uids(names: list[str]) -> dict[str, int]:
     """Return the uid of each named account that exists."""
     found = {}
@@ -44,6 +73,36 @@ def uids(names: list[str]) -> dict[str, int]:
         except KeyError:
             continue
     return found
+
+
+def accounts_to_make(names: list[str]) -> list[str]:
+    """Return those of the service accounts `names` that do not exist, or not as they shall be."""
+    found = []
+    for name in names:
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            found.append(name)
+            continue
+        if (account.pw_dir, account.pw_shell) != (f"/var/lib/{name}", "/usr/sbin/nologin"):
+            found.append(name)
+    return found
+
+
+def units_down(names: list[str]) -> list[str]:
+    """Return those of `names` that do not run, or would not at the next boot."""
+    command = ["systemctl", "show", "--property=Id,ActiveState,UnitFileState", *names]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return names  # no systemd: such a host is refused
+    blocks = (dict(line.partition("=")[::2] for line in block.splitlines()) for block in answer.split("\n\n"))
+    up = {
+        block["Id"]
+        for block in blocks
+        if (block.get("ActiveState"), block.get("UnitFileState")) == ("active", "enabled")
+    }
+    return [name for name in names if name not in up]
 
 
 def listeners(ports: list[int], ours: int | None, proc: Path = Path("/proc")) -> dict[str, str]:
@@ -152,11 +211,15 @@ def answer(questions: dict[str, Any]) -> dict[str, Any]:
     known = uids(questions["accounts"])
     return {
         "architecture": os.uname().machine,
+        "distribution": distribution(),
+        "memory_mib": memory_mib(),
         "systemd": systemd_version(),
         "free_mib": {path: free_mib(path) for path in ("/opt/ibgateway", "/var/lib/ibgateway")},
         "year": time.gmtime().tm_year,
         "clock_synchronised": clock_synchronised(),
         "uids": known,
+        "accounts_to_make": accounts_to_make(questions["service_accounts"]),
+        "units_down": units_down(questions["units"]),
         "foreign_listeners": listeners(questions["ports"], known.get(questions["account"])),
         "missing_packages": missing_packages(questions["packages"]),
         "firewall": Path("/etc/systemd/system/ibgateway-firewall.service").exists(),

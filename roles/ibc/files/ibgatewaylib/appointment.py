@@ -137,6 +137,7 @@ def _recover(host: Host, instance: Instance) -> tuple[str, int]:
     for verb in ("RECONNECTDATA", "RECONNECTACCOUNT"):
         if gone := _interrupted(host, instance):
             return gone, 0
+        act.emit(instance, "remedy", {"kind": verb.lower()})
         act.reconnect(instance, verb)
         if _back(host, instance):
             return f"back after {verb}", 0
@@ -144,6 +145,7 @@ def _recover(host: Host, instance: Instance) -> tuple[str, int]:
         return gone, 0
     events = ctl_history.read(instance.state_dir / "events.jsonl")
     if refusal := rules.soft_restart_refusal(instance.mode, events, ctl_history.now()):
+        act.emit(instance, "remedy", {"kind": "none", "reason": refusal})
         raise CtlError(
             f"{instance.name} is not back after a reset, reconnecting did not help, and {refusal}: "
             f"see `ibgatewayctl log {instance.name}`, then `ibgatewayctl restart {instance.name} --soft`"

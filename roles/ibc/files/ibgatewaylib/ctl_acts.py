@@ -189,6 +189,7 @@ def _log_in(host: Host, name: str, say, status: dict) -> int:
         say,
         not_pid=status["unit"]["main_pid"] if active else 0,
         begins=ctl_follow.RESTART_BEGINS if active else None,
+        before=None if active else ctl_follow.run_of(status),
     )
 
 

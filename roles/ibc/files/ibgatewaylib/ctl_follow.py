@@ -33,11 +33,12 @@ def start(host: Host, name: str, say) -> int:
     if unit_state(unit)["active_state"] == "active":
         say(f"{name} is running already: {host.status(name)['status']}")
         return ctl_codes.DONE
+    before = run_of(host.status(name))
     # An operator's start is deliberate, so the limit on starts begins anew.
     manage("reset-failed", unit)
     manage("start", unit)
     say(f"starting {name}; Ctrl-C only ends this display, not the start")
-    return until_ready(host, name, say)
+    return until_ready(host, name, say, before=before)
 
 
 def stop(host: Host, name: str, say) -> int:
@@ -69,7 +70,15 @@ def stop(host: Host, name: str, say) -> int:
     return _until_stopped(host, name, say)
 
 
-def until_ready(host: Host, name: str, say, *, not_pid: int = 0, begins: float | None = None) -> int:
+def until_ready(
+    host: Host,
+    name: str,
+    say,
+    *,
+    not_pid: int = 0,
+    begins: float | None = None,
+    before: tuple | None = None,
+) -> int:
     """Follow an instance until it is ready, has given up, or waits for a reset window's end.
 
     Args:
@@ -78,6 +87,7 @@ def until_ready(host: Host, name: str, say, *, not_pid: int = 0, begins: float |
         say: a Teller.
         not_pid: the launcher before a restart; while it runs, the new one has not begun. 0 for none.
         begins: seconds within which the start must have begun.
+        before: `run_of` the run before, if that is over: what it said last is not shown again.
 
     Returns:
         the exit code.
@@ -94,12 +104,13 @@ def until_ready(host: Host, name: str, say, *, not_pid: int = 0, begins: float |
         begun = begun or (
             active["active_state"] in ("activating", "active") and active["main_pid"] != not_pid
         )
-        if begun or active["active_state"] not in ("inactive", "active"):
+        stale = before is not None and run_of(status) == before
+        if not stale and (begun or active["active_state"] not in ("inactive", "active")):
             say.progress(f"{name}: {_sentence(status, active)}")
         if begun and active["active_state"] == "active" and status["state"] == "ready":
             say.end()
             return ctl_codes.DONE
-        if status["state"] == "deferred" and begun:
+        if status["state"] == "deferred" and begun and not stale:
             when = local_time(status.get("deferred_until"), host.instance(name).timezone)
             until = f" until {when}" if when else ""
             say(f"{name} waits{until} and goes on by itself: see `ibgatewayctl status {name}`")
@@ -117,6 +128,11 @@ def until_ready(host: Host, name: str, say, *, not_pid: int = 0, begins: float |
                 f"systemd did not start it: see `systemctl status {unit} ibgateway-display@{name}`"
             )
         time.sleep(_PAUSE)
+
+
+def run_of(status: dict) -> tuple:
+    """What tells the launcher's runs apart: when one was started, and its process."""
+    return status.get("started"), status.get("pid")
 
 
 def _until_stopped(host: Host, name: str, say) -> int:

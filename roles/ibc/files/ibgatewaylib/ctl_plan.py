@@ -62,6 +62,7 @@ def schedule(instance: Instance, today=None) -> Schedule:
             instance.daily_restart,
             instance.weekly_login,
             all_windows(instance.etc_dir.parent),
+            login_policy=instance.login,
             jts_ini=jts_ini(instance),
             today=today,
         )

@@ -47,6 +47,7 @@ TYPES = frozenset(
         "login_deferred",
         "consent_needed",
         "settings_differ",
+        "remedy",
     ]
 )
 

@@ -37,6 +37,7 @@ from .ibc_command import CommandFailed, send
 from .javaprocess import JavaProcess
 from .limits import Limits
 from .outcome import End, decide
+from .schedule import regions
 from .sdnotify import Notifier
 from .session import Session, Verdict
 
@@ -95,6 +96,7 @@ class Launcher:
         self._deferred = ""
         self._readback: readback.ReadBack | None = None
         self._compared = self._previous.compared
+        self._region = self._find_region(self._jts_ini())
         self._end: dict | None = None
         self._state: dict = {}
         self._state_key: tuple = ()
@@ -463,15 +465,23 @@ class Launcher:
 
     def _compare(self) -> None:
         """Compare Gateway's settings with what was wanted, each time it has got ready."""
-        try:
-            jts_ini = (self._instance.settings_dir / "jts.ini").read_text(encoding="latin-1")
-        except OSError:
-            jts_ini = ""
+        jts_ini = self._jts_ini()
+        self._region = self._find_region(jts_ini)
         before = readback.differences(self._compared)
         self._compared = self._readback.result(jts_ini)
         text = readback.differences(self._compared)
         if text and text != before:
             self._emit("settings_differ", {"text": text})
+
+    def _jts_ini(self) -> str:
+        try:
+            return (self._instance.settings_dir / "jts.ini").read_text(encoding="latin-1")
+        except OSError:
+            return ""
+
+    def _find_region(self, jts_ini: str) -> str | None:
+        """Whose reset windows count: the watcher may not read jts.ini."""
+        return regions.resolve(self._instance.mode, self._instance.region, jts_ini)
 
     def _drop_probe(self) -> None:
         if self._probe:
@@ -531,6 +541,7 @@ class Launcher:
             "deferred_until": self._deferred_until,
             "last_login": self._last_login,
             "link": self._session.link if self._session and state == "ready" else None,
+            "region": self._region,
             "readback": self._compared,
             "failures": self._failures,
         }

@@ -168,8 +168,8 @@ class Session:
         return sentences[self.phase]
 
     def has_open_questions(self) -> bool:
-        """Whether an unknown window still has to be reported although nothing new is logged."""
-        return any(not reported for _, reported, _ in self._unknown.values())
+        """Whether something comes to a decision with time alone, although nothing new is logged."""
+        return self.out_of_memory or any(not reported for _, reported, _ in self._unknown.values())
 
     def ends_itself(self) -> bool:
         """Whether the controller is on its own way out, so that it need not be ended at once."""

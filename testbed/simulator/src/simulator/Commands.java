@@ -2,6 +2,7 @@ package simulator;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -18,6 +19,7 @@ final class Commands {
     record Reply(String text, Runnable afterwards) {}
 
     private static final Runnable NOTHING = () -> { };
+    private static final Set<String> ONLY_WHEN_READY = Set.of("take-session", "restart-now", "logoff-now");
     private static final int UI_PATIENCE_SECONDS = 5;
 
     private final Gateway gateway;
@@ -39,6 +41,11 @@ final class Commands {
             afterwards = ending(words[0], rest);
             if (afterwards == NOTHING) {
                 error = perform(words[0], rest);
+            } else if (ONLY_WHEN_READY.contains(words[0])) {
+                error = inUi(this::unlessReady);
+            }
+            if (!error.isEmpty()) {
+                afterwards = NOTHING;
             }
         } catch (NumberFormatException wrong) {
             error = "this command wants a number, not \"" + rest + "\"";
@@ -55,15 +62,26 @@ final class Commands {
         return new Reply(Json.of(reply), afterwards);
     }
 
-    /** An exception is what IBC sees of a fault in Gateway; halt ends the process as a kill or a JVM fault does. */
-    private static Runnable ending(String command, String rest) {
-        return switch (command + " " + rest) {
+    /**
+     * What may end the process, so that it comes after the answer: the launcher kills Java within milliseconds. An
+     * exception is what IBC sees of a fault in Gateway; halt ends the process as a kill or a JVM fault does.
+     */
+    private Runnable ending(String command, String rest) {
+        return switch (command.equals("crash") ? command + " " + rest : command) {
             case "crash halt" -> () -> Runtime.getRuntime().halt(1);
             case "crash exception" -> () -> SwingUtilities.invokeLater(() -> {
                 throw new IllegalStateException("Simulated failure");
             });
-            default -> command.equals("exit") ? exit(Integer.parseInt(rest)) : NOTHING;
+            case "exit" -> exit(Integer.parseInt(rest));
+            case "take-session" -> later(() -> gateway.session().taken(rest.equals("dialog")));
+            case "restart-now" -> later(gateway::tokenRestart);
+            case "logoff-now" -> later(gateway::logout);
+            default -> NOTHING;
         };
+    }
+
+    private static Runnable later(Runnable action) {
+        return () -> SwingUtilities.invokeLater(action);
     }
 
     private static Runnable exit(int code) {
@@ -88,6 +106,9 @@ final class Commands {
             case "hang":
                 hang();
                 return "";
+            case "exhaust-memory":
+                Memory.exhaust();
+                return "";
             default:
                 return inUi(() -> performInUi(command, rest));
         }
@@ -101,19 +122,20 @@ final class Commands {
             case "choose-device" -> gateway.login().factor().choose(rest) ? "" : "no list with this device is open";
             case "dismiss" -> gateway.dismiss() ? "" : "no dialog is waiting";
             case "link" -> whenReady(() -> gateway.session().link(rest));
-            case "take-session" -> whenReady(() -> gateway.session().taken(rest.equals("dialog")));
-            case "restart-now" -> whenReady(gateway::tokenRestart);
-            case "logoff-now" -> whenReady(gateway::logout);
             default -> "unknown command \"" + command + "\"";
         };
     }
 
     private String whenReady(Runnable action) {
-        if (!gateway.state().equals("ready")) {
-            return "not logged in; the state is " + gateway.state();
+        String error = unlessReady();
+        if (error.isEmpty()) {
+            action.run();
         }
-        action.run();
-        return "";
+        return error;
+    }
+
+    private String unlessReady() {
+        return gateway.state().equals("ready") ? "" : "not logged in; the state is " + gateway.state();
     }
 
     private String inUi(Supplier<String> action) {

@@ -68,6 +68,7 @@ public final class Gateway implements MainWindow.Actions {
         }
         Path token = settingsFolder.resolve(restart).resolve("autorestart");
         boolean resuming = !restart.isEmpty() && Files.exists(token);
+        login.odd(startup.equals("odd_window"));
         Ui.after(scenario.seconds("startup.delay"), resuming ? () -> login.resume(restart) : login::open);
     }
 
@@ -174,6 +175,9 @@ public final class Gateway implements MainWindow.Actions {
 
     @Override
     public void settings() {
+        if (scenario.next("settings", "ok").equals("no_window")) {
+            return;
+        }
         ConfigDialog.open(user, settings, this::configured);
     }
 

@@ -18,6 +18,7 @@ final class LoginFlow {
     private LoginWindow window;
     private Splash splash;
     private String outcome = "ok";
+    private boolean odd;
 
     LoginFlow(Gateway gateway) {
         this.gateway = gateway;
@@ -28,9 +29,14 @@ final class LoginFlow {
         return factor;
     }
 
+    /** The login window of this run lacks something that IBC needs. */
+    void odd(boolean yes) {
+        odd = yes;
+    }
+
     void open() {
         if (window == null) {
-            window = new LoginWindow(this::submit, gateway::close);
+            window = new LoginWindow(this::submit, gateway::close, odd);
             window.show();
         }
         window.accepting(true);

@@ -76,6 +76,7 @@ def compile_schedule(
     windows: ResetWindows | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
+    login_policy: str = "",
     jts_ini: str = "",
     today: date | None = None,
 ) -> Schedule:
@@ -89,6 +90,7 @@ def compile_schedule(
         weekly_login: day and time, with a zone where it is not `timezone`, or empty; paper has none.
         windows: the reset windows; None for those that come with the project.
         settings: what the operator wrote in IBC's own settings.
+        login_policy: consent or auto: who decides that a login may start; empty where that is not known.
         jts_ini: the instance's jts.ini, from which `auto` reads the region.
         today: the day from which on the schedule must hold (default: today in UTC).
 
@@ -131,7 +133,7 @@ def compile_schedule(
     if problems or home is None:
         raise ScheduleRefusedError(problems)
 
-    warnings = [windows.age_warning(today), *_gaps(mode, restart, login)]
+    warnings = [windows.age_warning(today), *_gaps(mode, restart, login), _daily_consent(mode, login_policy)]
     if known is None:
         warnings.append(_elsewhere(windows, home, restart, login))
     return _schedule(mode, known, counting, home, restart, login, tuple(filter(None, warnings)))
@@ -175,6 +177,16 @@ def _gaps(mode: str, restart: int | None, login: WeeklyTime | None) -> list[str]
             "follows then waits for you, so give the hour that suits you."
         )
     return found
+
+
+def _daily_consent(mode: str, login_policy: str) -> str:
+    """Return a warning about a paper account that asks for each login; it has no token restart."""
+    if mode != "paper" or login_policy != "consent":
+        return ""
+    return (
+        "login is consent on a paper account, which logs in every day after its daily stop: it then parks "
+        "each day until you run ibgatewayctl login, so leave login out unless that is meant."
+    )
 
 
 def _elsewhere(windows: ResetWindows, home: Clock, restart: int | None, login: WeeklyTime | None) -> str:

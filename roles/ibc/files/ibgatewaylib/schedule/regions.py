@@ -7,8 +7,7 @@ accounts are always hosted in America (IBKR Campus).
 
 from __future__ import annotations
 
-from .windows import REGIONS
-
+REGIONS = ("america", "europe", "asia")
 AUTO = "auto"
 ASSUMED = "america"
 """Counts until the first login has told more."""

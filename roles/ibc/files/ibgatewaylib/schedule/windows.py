@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from . import zones
+from .regions import REGIONS
 
 SHIPPED = Path(__file__).resolve().parent.parent / "reset_windows.toml"
-REGIONS = ("america", "europe", "asia")
 MARGIN = 15 * 60
 """Seconds kept free before and after every closing window: the published times are approximate."""
 OLD = 180

@@ -15,18 +15,20 @@ import java.util.stream.Stream;
  */
 public final class Scenario {
     public static final Map<String, List<String>> SEQUENCES = Map.of(
-            "startup", List.of("ok", "no_window", "crash"),
+            "startup", List.of("ok", "no_window", "odd_window", "crash"),
             "login", List.of("ok", "wrong_password", "login_failed", "login_error", "too_many_attempts", "maintenance",
                     "connection_failed", "existing_session", "handoff", "unknown_dialog", "password_notice", "silent"),
             "second_factor", List.of("push", "device_list", "code", "none"),
             "push", List.of("approve", "deny", "ignore", "wait"),
-            "restart", List.of("ok", "expired", "wrong_password", "connection_failed", "silent"));
+            "restart", List.of("ok", "expired", "wrong_password", "connection_failed", "silent"),
+            "settings", List.of("ok", "no_window"));
 
     private static final Map<String, String> DEFAULTS = Map.ofEntries(
             Map.entry("startup", "ok"),
             Map.entry("login", "ok"),
             Map.entry("push", "approve"),
             Map.entry("restart", "ok"),
+            Map.entry("settings", "ok"),
             Map.entry("startup.delay", "0.3"),
             Map.entry("login.delay", "0.5"),
             Map.entry("push.delay", "1"),

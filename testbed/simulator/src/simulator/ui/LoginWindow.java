@@ -24,8 +24,9 @@ public final class LoginWindow {
     private final JPasswordField password = new JPasswordField(20);
     private final JButton button = new JButton("Log In");
 
-    public LoginWindow(Submit submit, Runnable onClose) {
-        JToggleButton api = new JToggleButton("IB API", true);
+    /** @param odd the choice of the interface has a name that IBC does not know */
+    public LoginWindow(Submit submit, Runnable onClose, boolean odd) {
+        JToggleButton api = new JToggleButton(odd ? "Interface" : "IB API", true);
         JToggleButton fix = new JToggleButton("FIX CTCI");
         group(api, fix);
         group(live, paper);
