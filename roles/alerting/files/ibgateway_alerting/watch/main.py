@@ -199,7 +199,8 @@ class Watcher:
         if self._stale:
             self.brain.reload()
             self._stale = False
-        for event, place in self._sources.events(now):
+        found = self._sources.events(now)
+        for event, place in found:
             self._take(
                 now,
                 lambda event=event: self.brain.event(event),
@@ -207,7 +208,7 @@ class Watcher:
                 always=lambda event=event, place=place: self._sources.tail.commit(event.instance, place),
             )
             self._metrics.event(event.instance, event.type)
-        if self._sources.events(now):
+        if found and self._sources.events(now):
             return  # a long backlog: delays are judged when all of it is known
         changes = self._store.changes()
         if changes != self._changes:
