@@ -1,68 +1,67 @@
-"""Another process's writes are noticed at once, and looking costs nothing while there are none."""
+"""Another process's writes are noticed at once, and while there are none the notifier sleeps."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
-from pathlib import Path
+import json
+import subprocess
+import sys
 
 import pytest
-from ibgateway_alerting.notify.changes import COARSE_SECONDS, Changes
+from conftest import ROLE, ROOT
+
+# In a process of its own, for the signals that it blocks stay blocked.
+PROGRAM = """
+import json, os, queue, signal, sys, threading, time
+sys.path[:0] = [{files!r}, {library!r}]
+from pathlib import Path
+from ibgateway_alerting.notify import changes
 from ibgateway_alerting.store import Store
+path = Path({database!r})
+if {deaf}:
+    changes._WRITTEN = 0  # as on a file system that sends no signals
+looks = changes.Changes(Store(path))
+looks.seen()
+orders, written = queue.Queue(), queue.Queue()
+
+def write():
+    store = Store(path)
+    while orders.get():
+        time.sleep(0.03)  # so that the other side waits by then
+        store.remember("a", 0)
+        written.put(time.monotonic())
+
+threading.Thread(target=write, daemon=True).start()
+delays = []
+for _ in range(20):
+    orders.put(True)
+    while not looks.seen():
+        looks.wait()
+    delays.append(time.monotonic() - written.get())
+rests = []
+for _ in range(12):
+    began = time.monotonic()
+    looks.wait()
+    rests.append(time.monotonic() - began)
+os.kill(os.getpid(), signal.SIGTERM)
+while looks.wait():
+    pass
+print(json.dumps([sorted(delays)[10], max(rests)]))
+"""
 
 
-@pytest.fixture
-def other(settings) -> Iterator[Store]:
-    opened = Store(settings.database)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def changes(store, other) -> Changes:
-    other.remember("a", 0)
-    made = Changes(store)
-    made.seen()
-    return made
-
-
-def test_every_write_is_noticed_once(changes, other):
-    for number in range(50):
-        other.remember("a", number)
-        assert changes.seen()
-        assert not changes.seen()
-
-
-def test_a_write_that_looks_like_the_one_before_is_noticed(changes, other, store):
-    """As when the kernel's clock for files stood still, and the log's size did not change."""
-    other.remember("a", 1)
-    assert changes.seen()
-    other.remember("a", 2)
-    looks = Path(f"{store.path}-wal").stat()
-    changes._looks = looks.st_mtime_ns, looks.st_size
-    assert changes.seen()
-
-
-def test_without_writes_sqlite_is_asked_once_a_second(changes, store, monkeypatch):
-    log = Path(f"{store.path}-wal")
-    old = time.time_ns() - int(2 * COARSE_SECONDS * 1e9)
-    os.utime(log, ns=(old, old))
-    changes.seen()
-    asked = []
-    ask = store.changes
-    monkeypatch.setattr(store, "changes", lambda: asked.append(True) or ask())
-    for _ in range(5):
-        assert not changes.seen()
-    assert asked == []
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + 2)
-    changes.seen()
-    assert asked == [True]
-
-
-def test_a_new_file_in_place_of_a_damaged_one_is_a_change(changes, store, tmp_path):
-    store.path.rename(tmp_path / "aside")
-    successor = Store(store.path)
-    assert changes.seen()
-    successor.close()
+@pytest.mark.parametrize(
+    ("deaf", "delay", "rest"), [(False, 0.05, 1.0), (True, 0.15, 0.1)], ids=["with signals", "without"]
+)
+def test_a_write_is_noticed_at_once_and_without_one_it_rests(tmp_path, deaf, delay, rest):
+    program = PROGRAM.format(
+        files=str(ROLE / "files"),
+        library=str(ROOT / "roles" / "ibc" / "files"),
+        database=str(tmp_path / "alerting.sqlite"),
+        deaf=deaf,
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    usual, longest = json.loads(done.stdout)
+    assert usual < delay
+    assert rest * 0.9 < longest < rest + 0.5

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -54,10 +53,7 @@ def main(config: Path, arguments: Sequence[str] | None = None) -> int:
         return EX_CONFIG if configured.problems else 0
     if options.test:
         return trial.run(configured, settings, as_json=options.json)
-    notifier = Notifier(settings, configured, urls.get(credential.DEADMAN, ""))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: notifier.stop())
-    notifier.run()
+    Notifier(settings, configured, urls.get(credential.DEADMAN, "")).run()
     _leave()
     return 0
 

@@ -20,7 +20,6 @@ from .worker import Job, Worker
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.1
 PING_SECONDS = 5.0
 ROW_SECONDS = 30.0
 AGAIN_SECONDS = 2.0
@@ -42,7 +41,6 @@ class Notifier:
         self._settings = settings
         self._problems = configured.problems
         self._began = time.time()
-        self._stopped = False
         self._lanes = [Lane(channel, settings.zone) for channel in configured.usable]
         self._signs: list[health.Sign] = list(self._lanes)
         jobs: dict[str, list[Job]] = {lane.name: [lane] for lane in self._lanes}
@@ -67,32 +65,27 @@ class Notifier:
         self._signs.append(poller)
         return poller
 
-    def stop(self) -> None:
-        """End soon; may be called by a signal."""
-        self._stopped = True
-
     def run(self) -> None:
-        """Deliver until `stop` is called."""
+        """Deliver until SIGTERM or SIGINT."""
         store = self._open()
-        if store is None:
-            return
+        changes = Changes(store)  # before the threads, which shall not receive its signals
         for worker in self._workers:
             worker.start()
         for worker in self._workers:
             worker.wait_started(START_SECONDS)
         systemd.notify("READY=1", f"STATUS={self.status()}")
         log.info("%s", self.status())
-        self._loop(store)
+        self._loop(store, changes)
         systemd.notify("STOPPING=1")
         for worker in self._workers:
             worker.stop()
         for worker in self._workers:
             worker.join(END_SECONDS)
 
-    def _open(self) -> Store | None:
+    def _open(self) -> Store:
         """Open the database, however long that takes."""
         known = {channel.name for channel in self._settings.channels}
-        while not self._stopped:
+        while True:
             try:
                 store = Store(self._settings.database)
                 forgotten = store.forget_channels(known, time.time())
@@ -103,13 +96,10 @@ class Notifier:
             if forgotten:
                 log.warning("%d messages are not told: their channels are gone", forgotten)
             return store
-        return None
 
-    def _loop(self, store: Store) -> None:
-        changes = Changes(store)
+    def _loop(self, store: Store, changes: Changes) -> None:
         last_ping = float("-inf")
-        while not self._stopped:
-            time.sleep(LOOK_SECONDS)
+        while changes.wait():
             try:
                 if changes.seen():
                     for worker in self._workers:
