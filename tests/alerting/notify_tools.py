@@ -16,14 +16,15 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from conftest import ROLE, ROOT
-from ibgateway_alerting.store import Store
+ROOT = Path(__file__).resolve().parents[2]
+PATHS = [str(ROOT / "roles" / role / "files") for role in ("alerting", "ibc")]
+# Not through conftest: tests of other folders use this, too.
+sys.path[:0] = [*PATHS, str(ROOT / "testbed")]
 
-sys.path.insert(0, str(ROOT / "testbed"))
-
-import phone
-import smtp_receiver
-import webhook_receiver
+import phone  # noqa: E402
+import smtp_receiver  # noqa: E402
+import webhook_receiver  # noqa: E402
+from ibgateway_alerting.store import Store  # noqa: E402
 
 USER = 123456
 TOKEN = "7:canary-token_AAE"
@@ -187,7 +188,7 @@ class Notifier:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start it; with arguments as a person would, not as systemd does."""
         program = (
-            f"import sys; sys.path[:0] = [{str(ROLE / 'files')!r}, {str(ROOT / 'roles/ibc/files')!r}]; "
+            f"import sys; sys.path[:0] = {PATHS!r}; "
             "from pathlib import Path; from ibgateway_alerting.notify.main import main; "
             f"sys.exit(main(Path({str(self.root / 'config.toml')!r})))"
         )
