@@ -486,6 +486,27 @@ def test_loss_just_before_a_window_is_held(story: Story, clock: FakeClock):
     assert len(loud(story.wait(10))) == 1
 
 
+def test_windows_of_the_region_that_the_launcher_found(story: Story, clock: FakeClock):
+    clock.set("2026-11-25T16:00:00-05:00")
+    story.ready()
+    story.state("ready", region="asia")
+    clock.set("2026-11-25T17:00:00-05:00")  # Asia's reset, and an hour like others in America
+    story.see("link", "down", text="1100")
+    assert story.until("2026-11-25T18:09:58-05:00") == []
+    assert len(loud(story.wait(5))) == 1
+    story.restart()
+    assert story.brain.views["live"].region == "asia"
+
+
+def test_damaged_windows_make_no_silence(story: Story, clock: FakeClock, caplog):
+    (story.settings.etc_root / "reset-windows.json").write_text("{")
+    clock.set("2026-11-25T00:30:00-05:00")
+    story.ready()
+    story.see("link", "down", text="1100")
+    assert "Link to IBKR lost" in loud(story.wait(125))
+    assert "unusable" in caplog.text
+
+
 def test_held_over_a_restart_of_the_watcher(story: Story, clock: FakeClock):
     clock.set("2026-11-25T01:00:00-05:00")
     story.ready()
@@ -528,7 +549,31 @@ def test_open_api_incident_outlives_its_remedy(story: Story):
     story.wait(40)
     story.ready()
     assert story.open_kinds() == []
-    assert loud(story.heard) == ["API hangs", "Over: API hangs"]
+    assert loud(story.heard) == ["API hangs", "API hangs", "Over: API hangs"]  # and that it restarts
+
+
+def test_every_remedy_is_told(story: Story):
+    story.ready()
+    story.see("link", "down", text="1100")
+    story.wait(121)
+    for kind, mode, words in (
+        ("reconnectdata", "edit", "reconnect its data"),
+        ("reconnectaccount", "edit", "reconnect to IBKR"),
+        ("none", "edit_or_send", "does no more: there were 3 soft restarts in 24 hours already"),
+    ):
+        heard = story.event("remedy", kind=kind, reason="there were 3 soft restarts in 24 hours already")
+        (one,) = [one for one in heard if one.channel == "phone"]
+        assert one.mode == mode
+        assert words in one.body
+    heard = story.event("restart_planned", kind="soft", reason="x")
+    assert "restarts by its saved login" in heard[0].body
+
+
+def test_remedy_that_could_not_be_begun_is_told(story: Story):
+    story.ready()
+    story.see("probe", "time")
+    (one,) = story.acted(RESET, ok=False, text="access denied")
+    assert (one.mode, "access denied" in one.body) == ("edit", True)
 
 
 def test_one_remedy_in_half_an_hour(story: Story):

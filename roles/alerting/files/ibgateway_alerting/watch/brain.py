@@ -26,7 +26,7 @@ from ..observation import Observation
 from ..rules import RESET, Rule, Rules
 from ..settings import Settings
 from ..store import SET_ASIDE, Store
-from ..text import when
+from ..text import clean, when
 from . import actions as units
 from . import compose, conditions, evidence, login, presses
 from .actions import Actions, Result
@@ -43,6 +43,12 @@ LONGEST_LOGIN = 1800.0
 """Seconds after which a login that nobody hears of is not under way any more: the launcher ends each one."""
 PUSH_OVERDUE = 120.0
 """Seconds after a push died in which the launcher says so."""
+REMEDIES = {
+    ("remedy", "reconnectdata"): "The machine has had Gateway reconnect its data.",
+    ("remedy", "reconnectaccount"): "The machine has had Gateway reconnect to IBKR.",
+    ("restart_planned", "soft"): "Gateway restarts by its saved login: no tap.",
+}
+"""What is said of a remedy, by the event's type and kind."""
 STAYS_STOPPED = 60.0
 """Seconds after which a stop is no part of a restart."""
 LOST_EVENT = 10.0
@@ -153,6 +159,7 @@ class Brain:
         # What a source repeats counts anew after an event, which may have set what it saw aside.
         for key in [key for key in self._seen if key[0] == event.instance]:
             del self._seen[key]
+        self._tell_remedy(event, now)
         self._review(event.instance, moment, now)
 
     def puzzled(self, event: Event) -> None:
@@ -206,10 +213,8 @@ class Brain:
             self._review(result.instance, now, now)
         elif result.unit == units.RESET.format(result.instance) and not result.ok:
             for incident in self._incidents.of(result.instance):
-                if incident.detail.get("remedy"):
-                    incident.detail["failed_remedy"] = result.text
-                    self._store.save_incident(incident)
-                    self._tell(incident, compose.PROGRESS, now, mode=EDIT)
+                if incident.detail.pop("remedy", None):
+                    self._tell(incident, compose.PROGRESS, now, mode=EDIT, note=clean(result.text))
 
     def notified(self) -> None:
         """Look at what the notifier says of itself: which channels deliver nothing."""
@@ -482,6 +487,23 @@ class Brain:
         if self._actions.start(units.RESET.format(incident.instance)):
             view.remedied = now
             incident.detail["remedy"] = RESET
+
+    def _tell_remedy(self, event: Event, now: float) -> None:
+        """Say in the messages about a session what the machine tries for it."""
+        kind = event.detail.get("kind")
+        if event.type == "remedy" and kind == "none":
+            reason = event.detail.get("reason")
+            note = f"Reconnecting did not help, and the machine does no more: {clean(str(reason))}."
+        else:
+            note = REMEDIES.get((event.type, kind) if isinstance(kind, str) else None, "")
+        if not note:
+            return
+        of_session = {self._rules.kind_of(name) for name in conditions.API}
+        for incident in self._incidents.of(event.instance):
+            if incident.kind in of_session:
+                # What costs API clients their connection, or needs a person, is worth a message anywhere.
+                mode = EDIT if kind in ("reconnectdata", "reconnectaccount") else EDIT_OR_SEND
+                self._tell(incident, compose.PROGRESS, now, mode=mode, note=note)
 
     # --- words --------------------------------------------------------------------------------------------
 

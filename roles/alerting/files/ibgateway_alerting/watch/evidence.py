@@ -148,6 +148,9 @@ class _Event:
             self.view.running = False
             self.state("starting")
 
+    def on_remedy(self) -> None:
+        """What the machine tries changes nothing by itself; the brain tells it."""
+
     def on_restart_missed(self) -> None:
         self.fact("restart_missed", action=self.detail.get("action", ""), reason=self.text("reason"))
 
