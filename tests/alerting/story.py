@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from conftest import FakeClock
+from alerting_tools import FakeClock
 from ibgateway_alerting import rules
 from ibgateway_alerting.events import Event
 from ibgateway_alerting.model import Press, Queued

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import FakeClock
+from alerting_tools import FakeClock
 from ibgateway_alerting.watch import actions as module
 from ibgateway_alerting.watch.actions import (
     CONSENT,

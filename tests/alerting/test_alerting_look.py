@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROLE
+from alerting_tools import ROLE
 
 spec = importlib.util.spec_from_file_location("alerting_look", ROLE / "files" / "look.py")
 look = importlib.util.module_from_spec(spec)

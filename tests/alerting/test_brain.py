@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import FakeClock, channel
+from alerting_tools import FakeClock, channel
 from story import Story, loud
 
 RESET = "ibgateway-reset@live.service"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import START, FakeClock
+from alerting_tools import START, FakeClock
 from ibgateway_alerting.model import SEVERITIES
 from ibgateway_alerting.rules import HOLD, load
 from ibgateway_alerting.watch.conditions import API, LOGIN_KINDS

@@ -11,7 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import channel
+from alerting_tools import channel
 from ibgateway_alerting.digest import main as program
 from ibgateway_alerting.digest import picture, week, words
 from ibgateway_alerting.digest.week import InstanceWeek

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import FakeClock
+from alerting_tools import FakeClock
 from ibgateway_alerting import rules
 from ibgateway_alerting.model import Incident
 from ibgateway_alerting.store import Store

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import FakeClock, channel
+from alerting_tools import FakeClock, channel
 from ibgateway_alerting.model import EDIT, Incident, Message
 from ibgateway_alerting.store import Store
 from ibgateway_alerting.watch.ladder import ASKED_AGAIN, TOLD_ON, Ladder

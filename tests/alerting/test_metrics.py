@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, channel
+from alerting_tools import ROOT, channel
 from ibgateway_alerting.model import HOST, Incident
 from ibgateway_alerting.watch.metrics import COUNTED, EVERY, METRICS, STAGES, STATES, Metrics
 from ibgateway_alerting.watch.view import HostView, InstanceView

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROLE, ROOT
+from alerting_tools import ROLE, ROOT
 from ibgateway_alerting.model import SEVERITIES, Message
 from ibgateway_alerting.notify import apprise_plugins
 from ibgateway_alerting.notify.apprise_channel import NOTIFY_TYPES, AppriseChannel

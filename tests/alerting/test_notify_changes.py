@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROLE, ROOT
+from alerting_tools import ROLE, ROOT
 
 # In a process of its own, for the signals that it blocks stay blocked.
 PROGRAM = """

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 
 import pytest
-from conftest import START
+from alerting_tools import START
 from ibgateway_alerting.model import Message
 from ibgateway_alerting.notify import health, outward
 from ibgateway_alerting.notify.deadman import Deadman

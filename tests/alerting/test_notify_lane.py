@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from conftest import START, FakeClock
+from alerting_tools import START, FakeClock
 from ibgateway_alerting.model import EDIT, EDIT_OR_SEND, Button, Message
 from ibgateway_alerting.notify import pauses
 from ibgateway_alerting.notify.errors import BrokenError, DeliveryError, NotEditableError, RefusedError

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from conftest import channel
+from alerting_tools import channel
 from ibgateway_alerting.catalogue import catalogue
 from ibgateway_alerting.model import Incident, Press
 from ibgateway_alerting.watch import login

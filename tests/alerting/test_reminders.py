@@ -7,7 +7,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from conftest import write_instance
+from alerting_tools import write_instance
 from ibgateway_alerting.store import Store
 from ibgateway_alerting.watch.reminders import FRIDAY_AHEAD, Reminders, appointments, windows_age_days
 from ibgateway_alerting.watch.view import InstanceView

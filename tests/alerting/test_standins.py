@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from alerting_tools import ROOT
 from notify_tools import TOKEN, USER, FakePhone, Mail, Webhook, request, wait_for
 
 KEYS = json.dumps({"inline_keyboard": [[{"text": "Yes", "callback_data": "v1|A"}]]})

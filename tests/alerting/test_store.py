@@ -11,7 +11,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import ROLE, ROOT
+from alerting_tools import ROLE, ROOT
 from ibgateway_alerting.model import Button, Incident, Message
 from ibgateway_alerting.store import SET_ASIDE, VERSION, Store, StoreError
 

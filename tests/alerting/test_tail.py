@@ -6,7 +6,7 @@ import logging
 import os
 
 import pytest
-from conftest import EventsFile
+from alerting_tools import EventsFile
 from ibgateway_alerting.follow import LONGEST_LINE
 from ibgateway_alerting.store import Store, StoreError
 from ibgateway_alerting.watch.tail import LOOK_BACK, MOST, Tail

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import START, FakeClock
+from alerting_tools import START, FakeClock
 from ibgateway_alerting.model import EDIT, EDIT_OR_SEND, Button, Message
 from ibgateway_alerting.notify import pauses, telegram_channel, telegram_url
 from ibgateway_alerting.notify.errors import BrokenError, DeliveryError, NotEditableError, RefusedError

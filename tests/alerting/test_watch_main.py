@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import ROLE, ROOT, EventsFile, FakeClock
+from alerting_tools import ROLE, ROOT, EventsFile, FakeClock
 from ibgateway_alerting import rules
 from ibgateway_alerting.model import Incident
 from ibgateway_alerting.observation import Observation
@@ -249,7 +249,7 @@ WATCHER = """
     from ibgateway_alerting.store import Store
     from ibgatewaylib import instance as instances
     import test_watch_main as here
-    from conftest import FakeClock, channel
+    from alerting_tools import FakeClock, channel
     root = Path({root!r})
     channels = (channel(), channel("mail", kind="apprise", users=()))
     settings = Settings("vps1", root / "etc", root / "var", root / "run", root / "alerting.sqlite",

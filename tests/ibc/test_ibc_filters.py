@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from conftest import ROOT
 from ibc_host import (
     COMMANDS,
     COMPLETION,
@@ -30,6 +29,7 @@ from ibc_status import (
 from ibc_timers import ibc_leftover_timers, ibc_timers
 from look import look
 from place_files import place
+from render import ROOT
 
 FILES = str(ROOT / "roles" / "ibc" / "files")
 NO_QUESTIONS = {"files": [], "units": [], "groups": [], "instances": []}

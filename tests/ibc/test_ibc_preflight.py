@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
-from render import Role
+from render import ROOT, Role
 
 LOCK = {"url": "https://host/ibc.zip", "sha256": "ab" * 32, "size": 1}
 LIVE = {"name": "live", "mode": "live", "username": "canary-a", "password": "canary", "api_port": 4001}

@@ -9,9 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from ibgatewaylib.ctl_acts import UNITS as ACT_UNITS
-from render import Role
+from render import ROOT, Role
 
 INSTANCES = [
     {"name": "live", "mode": "live", "username": "canary-a", "password": "canary", "api_port": 4001},

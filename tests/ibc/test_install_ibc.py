@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import stat
 import zipfile
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import sha256
 from ibc_host import ibc_missing_releases
 from look import look
 
@@ -17,6 +17,11 @@ SCRIPT = Path(__file__).resolve().parents[2] / "roles" / "ibc" / "files" / "inst
 SPEC = importlib.util.spec_from_file_location("install_ibc_release", SCRIPT)
 script = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(script)
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
 
 CONTENT = {
     "IBC.jar": "jar",

@@ -8,15 +8,16 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "testbed"))
-import phone as stand_in
+import phone as stand_in  # noqa: E402 - needs the path above
 
-from scripts.lib import demo_phone
-from testbed.lib.progress import UserError
+from scripts.lib import demo_phone  # noqa: E402 - as above
+from testbed.lib.progress import UserError  # noqa: E402 - as above
 
 CHAT = 4711
 
