@@ -76,7 +76,8 @@ def test_scenarios_are_the_simulators(found, capsys):
 def test_every_trouble_the_simulator_can_make_is_in_the_catalogue():
     lines = [line for found in catalogue().values() for line in found.scenarios]
     harmless = {
-        "startup": {"ok"}, "login": {"ok"}, "second_factor": {"push", "none"}, "push": {"approve"},
+        "startup": {"ok"}, "settings": {"ok"}, "login": {"ok"}, "second_factor": {"push", "none"},
+        "push": {"approve"},
         # IBKR's weekly end of the token, which asks for a login: the scenario `expire-token` is the same
         "restart": {"ok", "expired", "wrong_password"},
     }  # fmt: skip

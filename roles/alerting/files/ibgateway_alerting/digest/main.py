@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -55,7 +54,6 @@ def main(config: Path, arguments: Sequence[str] | None = None, clock: Callable[[
     now = clock() if options.now is None else options.now
     try:
         chosen = settings.load(config)
-        os.umask(0o007)  # watcher and notifier read and write the same files
         store = Store(chosen.database)
     except settings.SettingsError as error:
         log.error("%s", error)

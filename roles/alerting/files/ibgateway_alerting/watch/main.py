@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +70,6 @@ def main(config: Path, arguments: Sequence[str] | None = None) -> int:
     if options.check:
         print(f"{config}: {len(known)} instances, {len(chosen.channels)} channels, {len(table.kinds)} kinds")
         return 0
-    os.umask(0o007)  # the notifier writes the same files
     try:
         store = Store(chosen.database)
     except StoreError as error:
