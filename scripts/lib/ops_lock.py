@@ -1,8 +1,8 @@
 """Lock what may be installed: read the publishers' versions, download, verify, record, keep a mirror.
 
 IBKR publishes no checksums and serves its current build alone, so a file is downloaded once, recorded in
-artifacts.lock.yml as it was seen (sha256, size, date), and kept. Another file under the same version is refused,
-later and on every host.
+artifacts.lock.yml as it was seen (sha256, size, date), and kept. Another file under the same version is
+refused, later and on every host.
 
 Examples:
   scripts/ops lock -i inventories/mine                  the first time: the current versions; later: compare

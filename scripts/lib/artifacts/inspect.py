@@ -1,8 +1,8 @@
 """What can be verified of an artifact without its publisher's word: kind, wholeness, architecture.
 
 IBKR's installer is install4j's: a shell script, the program's files, and at the end a gzipped tar of LENGTH
-bytes, which the script cuts off with `tail -c LENGTH`. That holds the Java (jre.tar.gz) and i4jparams.conf, in
-which IBKR names the build. Source: public package definitions that take these installers apart, such as Nix's.
+bytes, which the script cuts off with `tail -c LENGTH`. That holds the Java (jre.tar.gz) and i4jparams.conf,
+where IBKR names the build. Source: public package definitions that take these installers apart.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ VARIABLES = {"ibgateway": "ibgateway_artifacts", "ibc": "ibc_artifacts"}
 HEAD = """\
 ---
 # The artifact lock: what may be installed, and nothing else. scripts/ops lock writes this file; keep it with
-# your inventory. sha256 and size (bytes) are as seen on first_seen; any other file of that version is refused.
+# your inventory. sha256 and size (bytes) are as seen on first_seen; another file of that version is refused.
 # path is the mirror's copy on the controller, from the inventory's folder; url is where the publisher had it.
 """
 ORDER = ("path", "url", "sha256", "size", "first_seen")
@@ -62,6 +62,7 @@ def _entries(path: Path, name: str, given: Any) -> dict[str, dict[str, Any]]:
             not isinstance(entry, Mapping)
             or not SHA256.fullmatch(str(entry.get("sha256", "")))
             or not isinstance(entry.get("size"), int)
+            or entry["size"] <= 0
         ):
             raise ArtifactError(
                 f"{name}['{version}'] in {path} needs sha256 (64 hexadecimal digits) and size (bytes): "
