@@ -104,6 +104,7 @@ def run(options: argparse.Namespace, today: date | None = None, patience: Patien
                 with lockfile.alone([shop.lock_file.parent, shop.mirror]):
                     # Read again: another run may have ended just now.
                     shop.lock = lockfile.read(shop.lock_file)
+                    shop.tidy()
                     outcomes = list(_work(shop, options))
     except ArtifactError as error:
         print(f"ERROR: {error}", file=sys.stderr)

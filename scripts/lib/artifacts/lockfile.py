@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -121,10 +120,10 @@ def write(path: Path, lock: Lock) -> None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        draft = Path(name)
+        # Always the same name, so that what a killed run left is written over. Ansible reads no hidden files.
+        draft = path.with_name(f".{path.name}.new")
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with draft.open("w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

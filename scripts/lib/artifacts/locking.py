@@ -17,8 +17,10 @@ from scripts.lib.artifacts import ArtifactError, download, inspect, lockfile, pu
 from scripts.lib.artifacts.publishers import Offer
 
 TITLES = {"ibgateway": "IB Gateway", "ibc": "IBC"}
-GATEWAY_NAME = re.compile(r"ibgateway-(.+)-(?:standalone-)?linux-x64\.sh")
+GATEWAY_NAME = re.compile(r"ibgateway-(.+?)-(?:standalone-)?linux-x64\.sh")
 IBC_NAME = re.compile(r"IBCLinux-.+\.zip|ibc2-.+\.whl")
+PARTS = {"ibgateway": "ibgateway-*.part", "ibc": "IBC*.part"}
+SEEN = ".seen-"
 OTHER_NAME = re.compile(r"(?:ibgateway|IBC|ibc2).*\.(?:sh|zip|whl|exe|dmg)")
 
 # What became of an artifact, and whether lock and mirror are now (or already) as they should be.
@@ -83,6 +85,11 @@ class Workshop:
         """
         self.lock = lockfile.read(self.lock_file)
 
+    def tidy(self) -> None:
+        """Remove what a killed run left that serves nobody."""
+        for folder in self.mirror.glob(f"{SEEN}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
     # ---- what the publishers have ----
 
     def offer(self, ask: Callable[[], Offer], add: bool) -> Outcome:
@@ -108,6 +115,7 @@ class Workshop:
                 f"the publisher has it; locked: {have}. Add it: scripts/ops lock --update",
             )
         part = self.mirror / f"{offer.name}.part"
+        self._forget_others(part, offer.product)
         download.fetch(offer.url, part, self.progress(_title(offer)), self.patience)
         try:
             note = _verify(part, offer)
@@ -117,6 +125,12 @@ class Workshop:
             raise
         target = self.mirror / offer.name
         return self._record(offer.product, offer.version, part, target, note, url=offer.url)
+
+    def _forget_others(self, part: Path, product: str) -> None:
+        """Remove what came of versions that are not current any more: it will never be continued."""
+        for other in self.mirror.glob(PARTS[product]):
+            if other != part:
+                download.discard(other)
 
     def _compare(self, offer: Offer, recorded: dict[str, Any]) -> Outcome:
         """Compare a version that is locked with what its publisher has under that version now."""
@@ -146,9 +160,8 @@ class Workshop:
         unchanged = seen.size == recorded["size"] and seen.changed is not None and str(seen.changed) <= since
         if unchanged and offer.sha256 is None:
             return {"size": seen.size, "sha256": recorded["sha256"].lower()}
-        with tempfile.TemporaryDirectory(
-            prefix=".seen-", dir=self.mirror if self.mirror.is_dir() else None
-        ) as folder:
+        # In the mirror there is room; where nothing may change, it is the system's place for such files.
+        with tempfile.TemporaryDirectory(prefix=SEEN, dir=self.mirror if self.change else None) as folder:
             part = Path(folder, offer.name)
             download.fetch(offer.url, part, self.progress(_title(offer)), self.patience)
             return _facts(part) | ({"date": str(seen.changed)} if seen.changed else {})
