@@ -91,7 +91,8 @@ def test_bad_times_are_refused_in_one_sentence(variables: dict[str, Any], senten
     [
         (
             {},
-            "IBC 3.25.0 is not in ibc_artifacts: lock it with scripts/ops lock, or there (url or path, sha256, size)",
+            "IBC 3.25.0 is not in ibc_artifacts: lock it with scripts/ops lock, or there (url or path, "
+            "sha256, size), or choose one of none, which it is now.",
         ),
         ({"3.24.1": LOCK}, "or choose one of 3.24.1."),
         ({"3.25.0": None}, "ibc_artifacts['3.25.0'] must have url or path"),

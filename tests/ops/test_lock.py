@@ -136,7 +136,7 @@ def test_a_new_version_is_told_and_added_on_request_only(desk: Desk) -> None:
     desk.run()
     desk.server.offer_gateway("10.46.1a", installer("10.46.1a"))
     code, found = desk.json()
-    assert (code, found["ibgateway 10.46.1a"]["action"]) == (0, "newer")
+    assert (code, found["ibgateway 10.46.1a"]["action"]) == (0, "not locked")
     assert list(desk.locked()["ibgateway_artifacts"]) == [VERSION]
     assert desk.run("--update", day=date(2026, 12, 1)) == 0
     assert list(desk.locked()["ibgateway_artifacts"]) == [VERSION, "10.46.1a"], (
@@ -436,7 +436,10 @@ def test_a_mirror_that_changed_is_refused(desk: Desk) -> None:
     desk.run()
     (desk.mirror / GATEWAY_NAME).write_bytes(installer(seed=9))
     assert desk.run() == 1
-    assert f"{GATEWAY_NAME} is not the one that was locked" in desk.said()
+    assert (
+        "the file in the mirror is not the one that was locked; nothing was overwritten. Move it away"
+        in desk.said()
+    )
     assert (desk.mirror / GATEWAY_NAME).read_bytes() == installer(seed=9)
 
 
@@ -475,7 +478,7 @@ def test_an_old_gateway_that_the_mirror_lost_cannot_be_had_again(desk: Desk) -> 
 
 def test_check_changes_nothing_and_says_what_is_not_locked(desk: Desk) -> None:
     code, found = desk.json("--check")
-    assert (code, {entry["action"] for entry in found.values()}) == (3, {"newer"})
+    assert (code, {entry["action"] for entry in found.values()}) == (3, {"not locked"})
     assert not desk.lock.exists()
     assert not desk.mirror.exists()
     desk.run()

@@ -21,11 +21,12 @@ GATEWAY_NAME = re.compile(r"ibgateway-(.+?)-(?:standalone-)?linux-x64\.sh")
 IBC_NAME = re.compile(r"IBCLinux-.+\.zip|ibc2-.+\.whl")
 PARTS = {"ibgateway": "ibgateway-*.part", "ibc": "IBC*.part"}
 SEEN = ".seen-"
+MIRRORED = "the file in the mirror"
 OTHER_NAME = re.compile(r"(?:ibgateway|IBC|ibc2).*\.(?:sh|zip|whl|exe|dmg)")
 
 # What became of an artifact, and whether lock and mirror are now (or already) as they should be.
 LOCKED, SAME, FETCHED = "locked", "unchanged", "fetched"
-NEWER, MISSING = "newer", "missing"
+UNLOCKED, MISSING = "not locked", "missing"
 REFUSED, FAILED = "refused", "failed"
 
 
@@ -111,7 +112,7 @@ class Workshop:
             return Outcome(
                 offer.product,
                 offer.version,
-                NEWER,
+                UNLOCKED,
                 f"the publisher has it; locked: {have}. Add it: scripts/ops lock --update",
             )
         part = self.mirror / f"{offer.name}.part"
@@ -187,7 +188,7 @@ class Workshop:
         if recorded and (target.exists() or not self.change):
             return self._check_mirror(product, version, recorded, target)
         if not self.change:
-            return Outcome(product, version, NEWER, f"{file} is not locked")
+            return Outcome(product, version, UNLOCKED, f"{file} would be added")
         part = target.with_name(f"{target.name}.part")
         if target.resolve() == file.resolve():
             part = target
@@ -236,7 +237,7 @@ class Workshop:
             )
         seen = _facts(target)
         if not _same(recorded, seen):
-            return self._refusal(product, version, recorded, seen, str(target))
+            return self._refusal(product, version, recorded, seen, MIRRORED)
         return Outcome(product, version, SAME, f"first seen {recorded.get('first_seen', 'unknown')}")
 
     # ---- writing ----
@@ -277,13 +278,18 @@ class Workshop:
     def _refusal(
         self, product: str, version: str, recorded: dict[str, Any], seen: dict[str, Any], what: str
     ) -> Outcome:
+        if what == MIRRORED:
+            remedy = "Move it away and run again, or bring the right one with --from."
+        else:
+            remedy = (
+                "Ask why the publisher changed it. If you trust the new file, remove the entry from "
+                f"{self.lock_file} and the old file from {self.mirror}, and run again."
+            )
         return Outcome(
             product,
             version,
             REFUSED,
-            f"{what} is not the one that was locked; nothing was overwritten. Ask why the publisher changed "
-            f"it; if you trust the new file, remove the entry from {self.lock_file} and the old file from "
-            f"{self.mirror}, and run again.",
+            f"{what} is not the one that was locked; nothing was overwritten. {remedy}",
             recorded={key: recorded[key] for key in ("size", "sha256", "first_seen") if key in recorded},
             seen={"date": str(self.today)} | seen,
         )
