@@ -29,15 +29,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from scripts.lib.artifacts import ArtifactError, lockfile, publishers
 from scripts.lib.artifacts.download import MEGABYTE, Patience, Report
+from scripts.lib.artifacts.judging import TITLES, candidates
 from scripts.lib.artifacts.locking import (
     FAILED,
     MISSING,
     REFUSED,
     SAME,
-    TITLES,
     Outcome,
     Workshop,
-    candidates,
 )
 
 HELP = "record and fetch what may be installed (artifacts.lock.yml)"

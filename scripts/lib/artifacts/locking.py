@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scripts.lib.artifacts import ArtifactError, download, inspect, lockfile, publishers
+from scripts.lib.artifacts import ArtifactError, download, lockfile, publishers
+from scripts.lib.artifacts.judging import expect_same, facts, identify, same, title, verify
 from scripts.lib.artifacts.publishers import Offer
 
-TITLES = {"ibgateway": "IB Gateway", "ibc": "IBC"}
-GATEWAY_NAME = re.compile(r"ibgateway-(.+?)-(?:standalone-)?linux-x64\.sh")
-IBC_NAME = re.compile(r"IBCLinux-.+\.zip|ibc2-.+\.whl")
 PARTS = {"ibgateway": "ibgateway-*.part", "ibc": "IBC*.part"}
 SEEN = ".seen-"
 MIRRORED = "the file in the mirror"
-OTHER_NAME = re.compile(r"(?:ibgateway|IBC|ibc2).*\.(?:sh|zip|whl|exe|dmg)")
 
 # What became of an artifact, and whether lock and mirror are now (or already) as they should be.
 LOCKED, SAME, FETCHED = "locked", "unchanged", "fetched"
@@ -117,10 +113,10 @@ class Workshop:
             )
         part = self.mirror / f"{offer.name}.part"
         self._forget_others(part, offer.product)
-        download.fetch(offer.url, part, self.progress(_title(offer)), self.patience)
+        download.fetch(offer.url, part, self.progress(title(offer)), self.patience)
         try:
-            note = _verify(part, offer)
-            _expect_same(offer, ask())
+            note = verify(part, offer)
+            expect_same(offer, ask())
         except ArtifactError:
             download.discard(part)
             raise
@@ -138,9 +134,9 @@ class Workshop:
         target = self._mirrored(recorded) or self.mirror / offer.name
         if not target.exists() and self.change:
             part = target.with_name(f"{target.name}.part")
-            download.fetch(offer.url, part, self.progress(_title(offer)), self.patience)
-            seen = _facts(part)
-            if not _same(recorded, seen):
+            download.fetch(offer.url, part, self.progress(title(offer)), self.patience)
+            seen = facts(part)
+            if not same(recorded, seen):
                 download.discard(part)
                 return self._refusal(offer.product, offer.version, recorded, seen, "the publisher's file")
             return self._complete(offer.product, offer.version, part, target, recorded, offer.url)
@@ -148,7 +144,7 @@ class Workshop:
         if outcome.action == REFUSED:
             return outcome
         seen = self._seen(offer, recorded)
-        if not _same(recorded, seen):
+        if not same(recorded, seen):
             return self._refusal(offer.product, offer.version, recorded, seen, "the publisher's file")
         return outcome
 
@@ -164,8 +160,8 @@ class Workshop:
         # In the mirror there is room; where nothing may change, it is the system's place for such files.
         with tempfile.TemporaryDirectory(prefix=SEEN, dir=self.mirror if self.change else None) as folder:
             part = Path(folder, offer.name)
-            download.fetch(offer.url, part, self.progress(_title(offer)), self.patience)
-            return _facts(part) | ({"date": str(seen.changed)} if seen.changed else {})
+            download.fetch(offer.url, part, self.progress(title(offer)), self.patience)
+            return facts(part) | ({"date": str(seen.changed)} if seen.changed else {})
 
     # ---- what lies in a folder ----
 
@@ -178,12 +174,12 @@ class Workshop:
         Raises:
             ArtifactError: it is nothing that could be used.
         """
-        product, version, note = _identify(file)
-        seen = _facts(file)
+        product, version, note = identify(file)
+        seen = facts(file)
         recorded = self.lock[product].get(version)
         name = publishers.gateway_file_name(version) if product == "ibgateway" else file.name
         target = (self._mirrored(recorded) if recorded else None) or self.mirror / name
-        if recorded and not _same(recorded, seen):
+        if recorded and not same(recorded, seen):
             return self._refusal(product, version, recorded, seen, str(file))
         if recorded and (target.exists() or not self.change):
             return self._check_mirror(product, version, recorded, target)
@@ -235,8 +231,8 @@ class Workshop:
                 f"{target} is not there, and {hint}: bring it from another controller with --from, or remove "
                 "the entry.",
             )
-        seen = _facts(target)
-        if not _same(recorded, seen):
+        seen = facts(target)
+        if not same(recorded, seen):
             return self._refusal(product, version, recorded, seen, MIRRORED)
         return Outcome(product, version, SAME, f"first seen {recorded.get('first_seen', 'unknown')}")
 
@@ -245,13 +241,13 @@ class Workshop:
     def _record(
         self, product: str, version: str, part: Path, target: Path, note: str, url: str | None = None
     ) -> Outcome:
-        if target.exists() and target != part and not _same(_facts(part), _facts(target)):
+        if target.exists() and target != part and not same(facts(part), facts(target)):
             download.discard(part)
             raise ArtifactError(
                 f"{target} is there, is not locked, and is another file than the one seen now: move it away "
                 "and run again."
             )
-        entry = {"path": self._relative(target), **_facts(part), "first_seen": str(self.today)}
+        entry = {"path": self._relative(target), **facts(part), "first_seen": str(self.today)}
         self.lock[product][version] = entry | ({"url": url} if url else {})
         _settle(part, target)
         lockfile.write(self.lock_file, self.lock)
@@ -310,91 +306,6 @@ class Workshop:
         return os.path.relpath(target.resolve(), self.base.resolve())
 
 
-def candidates(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder that are, or pretend to be, something to lock.
-
-    Args:
-        folder: where to look; not below it.
-
-    Raises:
-        ArtifactError: it cannot be read.
-    """
-    try:
-        files = sorted(folder.iterdir())
-    except OSError as error:
-        raise ArtifactError(
-            f"{folder} cannot be read ({error.strerror}): name a folder with --from."
-        ) from None
-    yield from (file for file in files if OTHER_NAME.fullmatch(file.name) and file.is_file())
-
-
-def _identify(file: Path) -> tuple[str, str, str]:
-    """Return product, version and a note about a file."""
-    if IBC_NAME.fullmatch(file.name):
-        return "ibc", inspect.ibc(file), ""
-    named = GATEWAY_NAME.fullmatch(file.name)
-    if not named:
-        raise ArtifactError(
-            f"{file.name} is not for Linux on x86_64: get {inspect.WANTED}, or {inspect.IBC_WANTED}."
-        )
-    found = inspect.installer(file)
-    version = named[1] if publishers.GATEWAY_VERSION.fullmatch(named[1]) else found.build
-    if not version:
-        raise ArtifactError(
-            f"{file.name} does not tell its version: name it ibgateway-VERSION-standalone-linux-x64.sh."
-        )
-    _check_build(file, version, found)
-    return "ibgateway", version, _note(found)
-
-
-def _verify(file: Path, offer: Offer) -> str:
-    """Refuse a file that is not what was offered; return a note for the operator."""
-    seen = _facts(file)
-    for key in ("size", "sha256"):
-        if getattr(offer, key) not in (None, seen[key]):
-            raise ArtifactError(
-                f"{offer.url} has {key} {seen[key]}, its publisher says {getattr(offer, key)}: not locked; "
-                "run again later."
-            )
-    try:
-        if offer.product == "ibgateway":
-            found = inspect.installer(file)
-            _check_build(file, offer.version, found)
-            return _note(found)
-        held = inspect.ibc(file)
-    except ArtifactError as error:
-        raise ArtifactError(f"What {offer.url} sent was refused. {error}") from None
-    if held != offer.version:
-        raise ArtifactError(f"{offer.url} holds IBC {held}, not {offer.version}: not locked.")
-    return ""
-
-
-def _expect_same(offer: Offer, again: Offer) -> None:
-    if again != offer:
-        raise ArtifactError(
-            f"{_title(again)} was published while {offer.version} was being downloaded: run again."
-        )
-
-
-def _check_build(file: Path, version: str, found: inspect.Installer) -> None:
-    if found.build and not inspect.same_build(version, found.build):
-        raise ArtifactError(f"{file.name} holds build {found.build}, not {version}: get the right one.")
-
-
-def _note(found: inspect.Installer) -> str:
-    if found.machine:
-        return ""
-    return "; its Java could not be looked at, the host will try it when it installs"
-
-
-def _facts(file: Path) -> dict[str, Any]:
-    return {"sha256": download.sha256(file), "size": file.stat().st_size}
-
-
-def _same(recorded: dict[str, Any], seen: dict[str, Any]) -> bool:
-    return (recorded["sha256"].lower(), recorded["size"]) == (seen["sha256"], seen["size"])
-
-
 def _copy(file: Path, part: Path) -> None:
     try:
         shutil.copyfile(file, part)
@@ -413,7 +324,3 @@ def _settle(part: Path, target: Path) -> None:
         os.close(descriptor)
     part.chmod(0o644)
     part.replace(target)
-
-
-def _title(offer: Offer) -> str:
-    return f"{TITLES[offer.product]} {offer.version}"
