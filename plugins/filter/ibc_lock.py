@@ -23,19 +23,19 @@ def ibc_lock_problems(versions: Iterable[str], artifacts: Mapping[str, Mapping[s
         if version not in artifacts:
             there = ", ".join(artifacts) or "none, which it is now"
             problems.append(
-                f"IBC {version} is not in ibc_artifacts: lock it there (url or path, sha256, size), or "
-                f"choose one of {there}."
+                f"IBC {version} is not in ibc_artifacts: lock it with scripts/ops lock, or there (url or "
+                f"path, sha256, size), or choose one of {there}."
             )
         elif not _is_complete(artifacts[version]):
             problems.append(
-                f"ibc_artifacts['{version}'] must have either url or path, the name of a .zip or .whl file, "
+                f"ibc_artifacts['{version}'] must have url or path, the name of a .zip or .whl file, "
                 "with its sha256 (64 hexadecimal digits) and its size in bytes: correct it in the artifact "
                 "lock."
             )
         elif "path" in artifacts[version] and not Path(artifacts[version]["path"]).is_file():
             problems.append(
-                f"{artifacts[version]['path']}, the file of IBC {version}, is not on this controller: put it "
-                "there, or correct path in ibc_artifacts."
+                f"{artifacts[version]['path']}, the file of IBC {version}, is not on this controller: fetch "
+                "it with scripts/ops lock, put it there, or correct path in ibc_artifacts."
             )
     return problems
 
@@ -45,7 +45,7 @@ def _is_complete(lock: Any) -> bool:
         return False
     size = str(lock.get("size", ""))
     return (
-        ("url" in lock) != ("path" in lock)
+        ("url" in lock or "path" in lock)
         and SHA256.fullmatch(str(lock.get("sha256", ""))) is not None
         and size.isdecimal()
         and int(size) > 0

@@ -14,7 +14,7 @@ SYSTEMD = 252
 YEARS = (2025, 2099)
 
 Instances = Iterable[Mapping[str, Any]]
-# Version to the lock of its installer: url or path, sha256, size in bytes.
+# Version to the lock of its installer: url, path or both, sha256, size in bytes.
 Artifacts = Mapping[str, Mapping[str, Any]]
 
 
@@ -30,8 +30,8 @@ def ibgateway_input_problems(
     """
     versions = dict.fromkeys(instance["version"] for instance in instances)
     problems = [
-        f'ibgateway_artifacts has no complete entry for IB Gateway "{version}": give it url or path (one of '
-        "them), sha256 (64 hexadecimal digits) and size (bytes)."
+        f'ibgateway_artifacts has no complete entry for IB Gateway "{version}": lock it with scripts/ops '
+        "lock, or give it url or path, sha256 (64 hexadecimal digits) and size (bytes)."
         for version in versions
         if not _is_complete(artifacts.get(version))
     ]
@@ -98,8 +98,8 @@ def ibgateway_missing_installers(versions: Iterable[str], artifacts: Artifacts) 
     """
     locks = ((version, artifacts[version].get("path")) for version in versions)
     return [
-        f"The installer {path} of IB Gateway {version} is not on the controller: download it and put it "
-        "there, or correct path in ibgateway_artifacts."
+        f"The installer {path} of IB Gateway {version} is not on the controller: fetch it with scripts/ops "
+        "lock, put it there, or correct path in ibgateway_artifacts."
         for version, path in locks
         if path is not None and not Path(path).is_file()
     ]
@@ -113,7 +113,7 @@ def _is_complete(lock: Any) -> bool:
         SHA256.fullmatch(str(lock.get("sha256", ""))) is not None
         and size.isdecimal()
         and int(size) > 0
-        and ("url" in lock) != ("path" in lock)
+        and ("url" in lock or "path" in lock)
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from scripts.lib import ops_schedule
+from scripts.lib import ops_lock, ops_schedule
 from scripts.lib.inventory import InventoryError
 
 EPILOG = """\
@@ -14,13 +14,14 @@ Examples:
   scripts/ops schedule -i inventories/mine                    the coming two weeks of every instance
   scripts/ops schedule -i inventories/mine --limit vps1       of one host's
   scripts/ops schedule -i inventories/mine --json             for programs
+  scripts/ops lock -i inventories/mine                        record and fetch what may be installed
 
 What changes a host is a playbook: see playbooks/, and docs/operations.md.
-Exit codes: 0 done · 1 refused, and why · 2 usage.
+Exit codes: 0 done · 1 refused, and why · 2 usage · 3 differences · 130 interrupted.
 """
 
 # Each verb is a module with HELP, arguments(parser) and run(options) -> exit code.
-VERBS = {"schedule": ops_schedule}
+VERBS = {"schedule": ops_schedule, "lock": ops_lock}
 
 
 def main(argv: list[str]) -> int:

@@ -25,6 +25,7 @@ def role(*instances: dict[str, Any], **variables: Any) -> Role:
         "ibgateway_java_source": "installer",
         "ibgateway_heap": 768,
         "ibgateway_restart": "planned",
+        "ibgateway_artifact_delivery": "push",
     }
     return Role("ibc", **given | variables)
 
@@ -89,11 +90,11 @@ def test_bad_times_are_refused_in_one_sentence(variables: dict[str, Any], senten
     [
         (
             {},
-            "IBC 3.25.0 is not in ibc_artifacts: lock it there (url or path, sha256, size)",
+            "IBC 3.25.0 is not in ibc_artifacts: lock it with scripts/ops lock, or there (url or path, "
+            "sha256, size), or choose one of none, which it is now.",
         ),
         ({"3.24.1": LOCK}, "or choose one of 3.24.1."),
-        ({"3.25.0": None}, "ibc_artifacts['3.25.0'] must have either url or path"),
-        ({"3.25.0": LOCK | {"path": "/there/ibc.zip"}}, "must have either url or path"),
+        ({"3.25.0": None}, "ibc_artifacts['3.25.0'] must have url or path"),
         ({"3.25.0": LOCK | {"url": "https://host/ibc.tar"}}, "the name of a .zip or .whl file"),
         ({"3.25.0": LOCK | {"sha256": "ab"}}, "64 hexadecimal digits"),
         ({"3.25.0": LOCK | {"size": 0}}, "its size in bytes"),

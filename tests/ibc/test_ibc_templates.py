@@ -40,6 +40,7 @@ def role() -> Role:
         ibgateway_java_source="installer",
         ibgateway_heap=768,
         ibgateway_restart="planned",
+        ibgateway_artifact_delivery="push",
     )
 
 

@@ -40,6 +40,7 @@ def role_with(**variables: object) -> Role:
         "ibgateway_java_source": "installer",
         "ibgateway_heap": 768,
         "ibgateway_restart": "planned",
+        "ibgateway_artifact_delivery": "push",
         "ansible_check_mode": False,
     }
     return Role("ibc", **given, **variables)

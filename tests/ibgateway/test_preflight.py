@@ -73,7 +73,6 @@ def test_refuses_and_says_what_to_do(changes: dict[str, Any], expected: str) -> 
         {"10.45.1": {"path": "x", "sha256": "ab" * 32, "size": 0}},
         {"10.45.1": {"path": "x", "sha256": "ab" * 32}},
         {"10.45.1": {"sha256": "ab" * 32, "size": 1}},
-        {"10.45.1": {"path": "x", "url": "y", "sha256": "ab" * 32, "size": 1}},
     ],
 )
 def test_refuses_an_incomplete_lock_first(lock: dict[str, Any]) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "roles" / "ibc" / "files"), str(ROOT / "plugins" / "filter")]
+
+import publisher  # noqa: E402 - found by the path above
+from lock_desk import Desk  # noqa: E402
+from publisher import Publisher  # noqa: E402
 
 INVENTORY = """\
 gateways:
@@ -46,3 +51,18 @@ def inventory(tmp_path: Path) -> Path:
     file = tmp_path / "hosts.yml"
     file.write_text(INVENTORY)
     return file
+
+
+@pytest.fixture
+def server() -> Iterator[Publisher]:
+    """A publisher with one IB Gateway and one IBC."""
+    with publisher.running() as found:
+        found.offer_gateway(publisher.VERSION, publisher.installer())
+        found.offer_ibc(publisher.IBC_VERSION, publisher.ibc_zip())
+        yield found
+
+
+@pytest.fixture
+def desk(tmp_path: Path, server: Publisher, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """An inventory whose artifacts come from that publisher."""
+    return Desk(tmp_path, server, capsys)
