@@ -26,7 +26,7 @@ def test_every_channel_is_really_tried(host: Host, phone: Phone):
     tried = operator(host, "ibgatewayctl test-alert --json")
 
     assert tried.rc == 0, tried.stderr
-    results = {row["channel"]: row["ok"] for row in json.loads(tried.stdout)["results"]}
+    results = {row["channel"]: row["ok"] for row in json.loads(tried.stdout)["channels"]}
     assert results == {"phone": True, "webhook": True, "mail": True}
     assert phone.after(last)
     assert len(webhook(host)) > hooked
@@ -40,14 +40,14 @@ def test_a_channel_that_fails_is_named(host: Host, phone: Phone):
     finally:
         phone.script()
     assert tried.rc != 0
-    results = {row["channel"]: row["ok"] for row in json.loads(tried.stdout)["results"]}
+    results = {row["channel"]: row["ok"] for row in json.loads(tried.stdout)["channels"]}
     assert results == {"phone": False, "webhook": True, "mail": True}
 
 
 def test_the_metrics_answer_on_loopback(host: Host):
     read = "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:9464/metrics\").read().decode())'"
     shown = host.check_output(read)
-    assert 'instance="live"' in shown
+    assert 'gateway="live"' in shown
     assert host.socket("tcp://127.0.0.1:9464").is_listening
     assert not host.socket("tcp://0.0.0.0:9464").is_listening
 

@@ -315,7 +315,8 @@ class _Event:
         self.state("parked")
         reason = self.text("reason")
         view.end = {"code": 77, "reason": reason}
-        view.facts.pop("login_deferred", None)
+        for name in ("stopped", "login_deferred"):  # somebody started it, though it did not come to a run
+            view.facts.pop(name, None)
         if reason == "consent":
             self.ask("login_due")
         elif reason == "two_factor_missed":
