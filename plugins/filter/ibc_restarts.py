@@ -1,7 +1,7 @@
-"""Tell which running instances need a restart for what differs, when it takes place by itself, and what it costs.
+"""Tell which running instances need a restart, when it takes place by itself, and what it costs.
 
-A preview asks the same as a run: what an instance was started with (the hashes in its state, by the launcher) is
-compared with what its files will hold.
+A preview asks the same as a run: what an instance was started with (the hashes in its state, by the
+launcher) is compared with what its files will hold.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def ibc_restarts(
         now: RFC 3339; empty for the clock's.
 
     Returns:
-        For each instance that runs with something old: `instance`, `mode`, `reasons`, `restart` (its policy), `at`
-        (when it restarts by itself, RFC 3339 in UTC; None for this run), `tap` (what the restart costs),
-        `token` (it can be had at once without a tap), and `text`, all of it in a sentence.
+        For each instance that runs with something old: `instance`, `mode`, `reasons`, `restart` (its policy),
+        `at` (when it restarts by itself, RFC 3339 in UTC; None in this run, or never), `tap` (that restart
+        costs one), and `text`, all of it in a sentence.
     """
     moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
     resolved = {instance["name"]: instance for instance in instances}
@@ -92,13 +92,12 @@ def _restart(
         "restart": instance["restart"],
         "at": due.isoformat().replace("+00:00", "Z") if due else None,
         "tap": live and instance["restart"] == "now",
-        "token": live,
     }
-    return made | {"text": _text(made, instance["timezone"], due)}
+    return made | {"text": _text(made, instance, due)}
 
 
 def _next_restart(instance: Mapping[str, Any], state: Mapping[str, Any], now: datetime) -> datetime | None:
-    """The running Gateway knows the time it was started with; the host has that, when it is what comes next."""
+    """Gateway restarts at the time it was started with, which the host tells where that comes next."""
     known = state.get("next_appointment") or {}
     if known.get("kind") == "restart":
         return datetime.fromisoformat(known["at"])
@@ -113,18 +112,22 @@ def _next_restart(instance: Mapping[str, Any], state: Mapping[str, Any], now: da
         day += timedelta(days=1)
 
 
-def _text(made: Mapping[str, Any], timezone: str, due: datetime | None) -> str:
+def _text(made: Mapping[str, Any], instance: Mapping[str, Any], due: datetime | None) -> str:
+    name, live = made["instance"], made["mode"] == "live"
     head = f"restart pending ({', '.join(made['reasons'])})"
     if made["restart"] == "now":
-        how = "logging out and in, which costs a tap" if made["tap"] else "without a tap"
-        return f"{head}: made in the run itself, {how}, for ibgateway_restart is now"
+        how = "by logging out and in, without a tap"
+        if live and instance["login"] == "consent":
+            how = f"by logging out; then it waits for your tap, with: ibgatewayctl login {name}"
+        elif live:
+            how = "by logging out and in, which costs a tap"
+        return f"{head}: ibgateway_restart is now, so the run makes it, {how}"
     if due is None:
-        when = "there is no daily restart, it waits for yours"
+        when = "there is no daily restart, so it waits for yours"
     else:
-        local = due.astimezone(zones.find(timezone))
-        when = f"by itself at the daily restart, {local:%a %d %b %H:%M} {timezone}, without a tap"
-    token = " and without a tap" if made["token"] else ""
-    return f"{head}: {when}; at once{token} with: ibgatewayctl restart {made['instance']}"
+        local = due.astimezone(zones.find(instance["timezone"]))
+        when = f"by itself at the daily restart, {local:%a %d %b %H:%M} {instance['timezone']}, without a tap"
+    return f"{head}: {when}; at once, {'by its token, ' if live else ''}with: ibgatewayctl restart {name}"
 
 
 class FilterModule:

@@ -1,7 +1,7 @@
 """Install and configure everything, and start what is not running: site.yml. A second run changes nothing.
 
-Nothing that runs is restarted, unless ibgateway_restart says so: at the end stands what waits for a restart, and
-when it takes place by itself. Look first with `scripts/ops plan`.
+Nothing that runs is restarted, unless ibgateway_restart says so: at the end stands what waits for a restart,
+and when it takes place by itself. Look first with `scripts/ops plan`.
 """
 
 from __future__ import annotations

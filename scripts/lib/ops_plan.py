@@ -1,7 +1,7 @@
 """Show what `scripts/ops apply` would change, and change nothing: site.yml in check mode.
 
-For each host and instance: what would change, by task and file; which instance would need a restart, what that
-costs, and when it takes place by itself.
+For each host and instance: what would change, by task and file; which instance would need a restart, what
+that costs, and when it takes place by itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ Exit codes: 0 nothing would change · 3 something would · 1 refused, and why ·
 """
 DIFFERENCES = 3
 # Where an instance's name stands: its folders, and its units.
-INSTANCE = re.compile(r"/(?:etc|run|var/lib)/ibgateway/([^/]+)/|\bibgateway(?:-[a-z-]+)?@([^./]+)\.(?:service|timer)")  # fmt: skip
+INSTANCE = re.compile(
+    r"/(?:etc|run|var/lib)/ibgateway/([^/]+)/|\bibgateway(?:-[a-z-]+)?@([^./]+)\.(?:service|timer)"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

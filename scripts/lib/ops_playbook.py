@@ -1,7 +1,7 @@
 """What the verbs of scripts/ops that run a playbook share: arguments, the view, the end.
 
-A verb is a playbook and this; `finish` tells what the exit codes are. A new verb needs a module `ops_VERB` and its
-name in `ops.VERBS`.
+A verb is a playbook and this; `finish` tells what the exit codes are. A new verb needs a module `ops_VERB`
+and its name in `ops.VERBS`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ CODES = """\
 Exit codes: 0 done · 1 refused or failed before a host was touched, and why · 2 usage ·
 4 some hosts failed or did not answer · 130 interrupted (run it again: it goes on from there).
 """
-ASKED = {"ask_vault_pass": ("Vault password", r"Vault password[^:\n]*:\s*$"), "ask_become_pass": ("BECOME password", r"BECOME password[^:\n]*:\s*$")}  # fmt: skip
+# Option to what we ask; ansible-playbook asks with the same words, and gets the answer through its terminal.
+ASKED = {"ask_vault_pass": "Vault password", "ask_become_pass": "BECOME password"}
 
 
 def arguments(parser: argparse.ArgumentParser, epilog: str = "", codes: str = CODES) -> None:
@@ -43,14 +44,22 @@ def arguments(parser: argparse.ArgumentParser, epilog: str = "", codes: str = CO
     parser.add_argument(
         "-e", "--extra-vars", action="append", default=[], metavar="VARS", help="as ansible-playbook has it"
     )
-    parser.add_argument("--vault-password-file", action="append", default=[], metavar="FILE", help="as ansible-playbook has it")  # fmt: skip
+    parser.add_argument(
+        "--vault-password-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="as ansible-playbook has it",
+    )
     parser.add_argument("--ask-vault-pass", action="store_true", help="as ansible-playbook has it")
     parser.add_argument("-K", "--ask-become-pass", action="store_true", help="as ansible-playbook has it")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="for programs: one document at the end")
     shown.add_argument(
-        "--plain", action="store_true", help="no live lines, one a task; so it is where the output is no terminal"
-    )  # fmt: skip
+        "--plain",
+        action="store_true",
+        help="a line a task, no live ones (as where the output is no terminal)",
+    )
 
 
 def tags(parser: argparse.ArgumentParser) -> None:
@@ -82,13 +91,15 @@ def run(
     Raises:
         Refused: the inventory or a password's file is not there.
     """
-    for what, given in (("inventory", options.inventory), ("vault password file", options.vault_password_file)):  # fmt: skip
-        for name in given:
-            if not (what == "inventory" and "," in name) and not Path(name).exists():
-                raise Refused(f"the {what} {name} is not there")
+    for name in options.inventory:
+        if "," not in name and not Path(name).exists():
+            raise Refused(f"the inventory {name} is not there")
+    for name in options.vault_password_file:
+        if not Path(name).exists():
+            raise Refused(f"the vault password file {name} is not there")
     passwords = {
-        pattern: getpass.getpass(f"{prompt}: ")
-        for asked, (prompt, pattern) in ASKED.items()
+        rf"{prompt}[^:\n]*:\s*$": getpass.getpass(f"{prompt}: ")
+        for asked, prompt in ASKED.items()
         if getattr(options, asked)
     }
     with _view(options, said) as view:
@@ -169,11 +180,17 @@ def _document(host: HostResult) -> dict[str, Any]:
         "unreachable": host.unreachable,
         "reason": host.reason,
         "tasks": [
-            {"name": task.name, "status": task.status, "item": task.item, "paths": list(task.paths), "reason": task.reason}
+            {
+                "name": task.name,
+                "status": task.status,
+                "item": task.item,
+                "paths": list(task.paths),
+                "reason": task.reason,
+            }
             for task in host.tasks
         ],
         "said": host.said,
-    }  # fmt: skip
+    }
 
 
 def _view(options: argparse.Namespace, said: bool) -> run_view.View:

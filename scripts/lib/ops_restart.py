@@ -1,6 +1,6 @@
-"""Restart instances by their saved token, without a tap, and follow each until it is ready: playbooks/restart.yml.
+"""Restart instances by their saved token, without a tap: playbooks/restart.yml.
 
-With --full they log out and in again, which costs a tap on live.
+Each is followed until it is ready. With --full they log out and in again, which costs a tap on live.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EPILOG = """\
 Examples:
   scripts/ops restart -i inventories/mine                 all, one after the other
   scripts/ops restart -i inventories/mine live --limit vps1
-  scripts/ops restart -i inventories/mine live --full     log out and in again: a tap; asks first, unless --yes
+  scripts/ops restart -i inventories/mine live --full     out and in again: a tap; asks, unless --yes
 """
 
 

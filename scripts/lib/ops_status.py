@@ -16,7 +16,8 @@ Examples:
   scripts/ops status -i inventories/mine --json           with all that `ibgatewayctl status --json` says
 """
 CODES = """\
-Exit codes: 0 all are ready · 1 something is not ready, and what · 2 usage · 4 a host did not answer · 130 interrupted.
+Exit codes: 0 all are ready · 1 something is not ready, and what · 2 usage · 4 a host did not answer ·
+130 interrupted.
 """
 ASKS = "Ask the instances for their state"  # the task in the playbook
 

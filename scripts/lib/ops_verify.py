@@ -1,4 +1,7 @@
-"""Check running hosts and change nothing: playbooks/verify.yml. Every check is made before the first failure counts."""
+"""Check running hosts and change nothing: playbooks/verify.yml.
+
+Every check is made before the first failure counts.
+"""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def read(raw: Mapping[str, Any]) -> Event:
     name = str(data.get("task") or (data.get("name") if kind in ("play", "task") else "") or "")
     head = {"kind": kind, "text": text, "host": str(data.get("host") or ""), "task": name}
     if "censored" in result:
-        # Hidden by no_log. ansible-runner takes all of it away, even whether something changed; the text tells that.
+        # Hidden by no_log. ansible-runner takes all of it away; whether something changed, the text tells.
         bad = kind in ("failed", "item_failed", "unreachable")
         return Event(
             **head,
@@ -136,8 +136,8 @@ def _unified(entry: Mapping[str, Any]) -> str:
     if "before" not in entry and "after" not in entry:
         return ""
     before, after = (_side(entry.get(side)) for side in ("before", "after"))
-    names = [str(entry.get(f"{side}_header") or "") for side in ("before", "after")]
-    lines = difflib.unified_diff(before, after, *(name or side for name, side in zip(names, ("before", "after"), strict=True)))  # fmt: skip
+    names = [str(entry.get(f"{side}_header") or side) for side in ("before", "after")]
+    lines = difflib.unified_diff(before, after, *names)
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
 
 

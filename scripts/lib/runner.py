@@ -1,8 +1,8 @@
 """Run a playbook through ansible-runner: the one place that does, for all verbs of scripts/ops.
 
-A run leaves a folder `.cache/runs/TIME-VERB` with `log`, what ansible-playbook printed, and, written by the caller,
-`result.json`. ansible-runner's own files (the environment, the command line, each event with the tasks' arguments)
-live in a scratch folder that ends with the run; of the environment it writes none of it stays even that long.
+A run leaves a folder `.cache/runs/TIME-VERB` with `log`, what ansible-playbook printed, and, written by the
+caller, `result.json`. ansible-runner's own files (the command line, each event with the tasks' arguments)
+live in a scratch folder that ends with the run; the environment, written there too, only for a moment.
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ class _Gathered:
         if found := re.match(r"\[ERROR\]: (.*)", text, re.DOTALL):
             # The sentence; where in which file follows after an empty line, and is in the log.
             self._errors.append(" ".join(found[1].split("\n\n")[0].split("\nOrigin:")[0].split()))
-        elif found := re.match(r"\[WARNING\]: Failed to parse inventory with '(?:yaml|ini|auto)' plugin: (.*)", text):  # fmt: skip
+        elif found := re.match(r"\[WARNING\]: Failed to parse inventory with '\w+' plugin: (.*)", text):
             self._why_unread = self._why_unread or found[1]
         elif found := re.match(r"\[WARNING\]: Unable to parse (.*) as an inventory source", text):
             self._unread[found[1]] = self._why_unread
@@ -323,7 +323,7 @@ def _config(scratch: str, **given: Any) -> RunnerConfig:
         **given,
     )
     config.prepare()
-    # The log is our own, and the prompt of a signal must not wait for the next line of output.
+    # The log is our own, and a signal must not wait for the next line of output.
     config.suppress_output_file = True
     config.pexpect_timeout = POLL_SECONDS
     if "ANSIBLE_HOST_KEY_CHECKING" not in os.environ:
@@ -381,7 +381,7 @@ def _signal(pid: int, number: int) -> bool:
 
 
 def _end_leftovers(scratch: str) -> None:
-    """End what an interrupted run still has on this machine: workers that outlived their parent, ssh, local modules."""
+    """End what an interrupted run still has on this machine: workers, ssh, local modules."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         until = time.monotonic() + 2.0
         for pid in _ours(scratch):
