@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from scripts.lib import ops_playbook, restarts
@@ -28,7 +28,7 @@ Exit codes: 0 nothing would change · 3 something would · 1 refused, and why ·
 DIFFERENCES = 3
 # Where an instance's name stands: its folders, and its units.
 INSTANCE = re.compile(
-    r"/(?:etc|run|var/lib)/ibgateway/([^/]+)/|\bibgateway(?:-[a-z-]+)?@([^./]+)\.(?:service|timer)"
+    r"/(?:etc|run|var/lib)/ibgateway/([a-z0-9-]+)(?:/|$)|\bibgateway(?:-[a-z-]+)?@([^./]+)\.(?:service|timer)"
 )
 
 
@@ -76,12 +76,14 @@ def document(host: HostResult) -> dict[str, Any]:
         "changes": [
             {
                 "task": task.name,
-                "instance": instance_of(task),
+                "instance": instance,
                 "item": task.item,
                 "paths": list(task.paths),
                 "diff": task.diff,
             }
-            for task in _changes(host)
+            for instance, tasks in _groups(host).items()
+            for changes in tasks.values()
+            for task in changes
         ],
         "restarts": restarts.of(host),
     }
@@ -96,13 +98,11 @@ def lines(result: Result, *, diff: bool = False) -> Iterator[str]:
     """
     for name, host in result.hosts.items():
         yield f"{name}: {_verdict(host)}"
-        groups: dict[str, list[Task]] = {}
-        for task in _changes(host):
-            groups.setdefault(instance_of(task), []).append(task)
+        groups = _groups(host)
         for instance in sorted(groups):
             yield f"  {instance or 'the host'}"
-            for task in groups[instance]:
-                yield from _change(task, diff)
+            for task, changes in groups[instance].items():
+                yield from _change(task, changes, diff)
         pending = restarts.of(host)
         if pending:
             yield "  restarts"
@@ -111,12 +111,27 @@ def lines(result: Result, *, diff: bool = False) -> Iterator[str]:
             yield "  no instance needs a restart"
 
 
-def instance_of(task: Task) -> str:
-    """Return the instance that a change belongs to, empty for the host itself."""
+def instance_of(task: Task, names: Collection[str] = ()) -> str:
+    """Return the instance that a change belongs to, empty for the host itself.
+
+    Args:
+        task: the change.
+        names: instances of the host; a loop over them is labelled so.
+    """
     for text in (*task.paths, task.item):
         if found := INSTANCE.search(text):
             return found[1] or found[2]
-    return ""
+    return task.item if task.item in names else ""
+
+
+def _groups(host: HostResult) -> dict[str, dict[str, list[Task]]]:
+    """Instance to task to its changes."""
+    changes = _changes(host)
+    names = {instance_of(task) for task in changes}
+    groups: dict[str, dict[str, list[Task]]] = {}
+    for task in changes:
+        groups.setdefault(instance_of(task, names), {}).setdefault(task.name, []).append(task)
+    return groups
 
 
 def _changes(host: HostResult) -> list[Task]:
@@ -132,9 +147,15 @@ def _verdict(host: HostResult) -> str:
     return count if host.changed else "no changes"
 
 
-def _change(task: Task, diff: bool) -> Iterator[str]:
-    about = ", ".join(task.paths) or task.item
-    yield f"    {task.name}" + (f": {about}" if about else "")
-    yield from (f"      {line}" for line in task.said)
-    if diff:
-        yield from (f"      {line}" for line in task.diff.splitlines())
+def _change(name: str, changes: list[Task], diff: bool) -> Iterator[str]:
+    about = [", ".join(task.paths) or task.item for task in changes]
+    if len(changes) == 1:
+        yield f"    {name}" + (f": {about[0]}" if about[0] else "")
+    else:
+        yield f"    {name}:"
+    for task, what in zip(changes, about, strict=True):
+        if len(changes) > 1 and what:
+            yield f"      {what}"
+        yield from (f"      {line}" for line in task.said)
+        if diff:
+            yield from (f"        {line}" for line in task.diff.splitlines())

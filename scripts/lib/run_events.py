@@ -11,7 +11,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # By the names of ansible-runner's callback (event in its documentation); what is not here is only logged.
 KINDS = {
@@ -101,7 +104,7 @@ def read(raw: Mapping[str, Any]) -> Event:
         looped="results" in result,
         item=_label(result),
         paths=_paths(result, entries),
-        diff="".join(_unified(entry) for entry in entries),
+        diff="".join(_unified(entry, _where(entry) or _label(result)) for entry in entries),
         said=_lines(result.get("msg")) if action in SAYS and kind in ("ok", "item_ok") else (),
         reason=_reason(result) if kind in ("failed", "item_failed", "unreachable") else "",
         output=str(result.get("stdout") or ""),
@@ -121,23 +124,33 @@ def _label(result: Mapping[str, Any]) -> str:
 
 
 def _paths(result: Mapping[str, Any], entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    found = [str(entry["after_header"]) for entry in entries if entry.get("after_header")]
-    for entry in entries:
-        after = entry.get("after")
-        if isinstance(after, Mapping) and after.get("path"):
-            found.append(str(after["path"]))
+    found = [_where(entry) for entry in entries]
     found += [str(result[key]) for key in ("dest", "path") if isinstance(result.get(key), str)]
+    # In check mode a new file's place is told by nobody but the loop's label.
+    found += [_label(result)] if not any(found) else []
     return tuple(path for path in dict.fromkeys(found) if path.startswith("/"))
 
 
-def _unified(entry: Mapping[str, Any]) -> str:
+def _where(entry: Mapping[str, Any]) -> str:
+    """Return the file on the host that a difference is about; empty where that is not told."""
+    for side in ("before", "after"):
+        value = entry.get(side)
+        if isinstance(value, Mapping) and value.get("path"):
+            return str(value["path"])
+    # Before: the file there. After: where it comes from on the controller, unless the text has no file.
+    if before := entry.get("before_header"):
+        return str(before)
+    after = str(entry.get("after_header") or "")
+    return "" if after.startswith(str(ROOT)) or "/ansible-local-" in after else after
+
+
+def _unified(entry: Mapping[str, Any], path: str) -> str:
     if "prepared" in entry:
         return str(entry["prepared"]).rstrip("\n") + "\n"
     if "before" not in entry and "after" not in entry:
         return ""
     before, after = (_side(entry.get(side)) for side in ("before", "after"))
-    names = [str(entry.get(f"{side}_header") or side) for side in ("before", "after")]
-    lines = difflib.unified_diff(before, after, *names)
+    lines = difflib.unified_diff(before, after, f"{path} (now)".lstrip(), f"{path} (then)".lstrip())
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
 
 
