@@ -105,7 +105,8 @@ def read(raw: Mapping[str, Any]) -> Event:
         item=_label(result),
         paths=_paths(result, entries),
         diff="".join(_unified(entry, _where(entry) or _label(result)) for entry in entries),
-        said=_lines(result.get("msg")) if action in SAYS and kind in ("ok", "item_ok") else (),
+        # The sum of a loop says only that it is one.
+        said=_lines(result.get("msg")) if action in SAYS and "results" not in result else (),
         reason=_reason(result) if kind in ("failed", "item_failed", "unreachable") else "",
         output=str(result.get("stdout") or ""),
         facts=dict(result.get("ansible_facts") or {}) if action in KEEPS else {},

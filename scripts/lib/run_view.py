@@ -14,6 +14,8 @@ from rich.table import Table
 from scripts.lib.run_events import Event
 from scripts.lib.runner import CONTROLLER, HostResult, Result
 
+SHOWN_SECONDS = 3  # most tasks are over sooner
+
 
 class View(Protocol):
     """Shows a run while it lasts."""
@@ -125,25 +127,27 @@ class Lines:
 
     def table(self) -> Table:
         """Return the lines as they are now."""
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
+        shown = [host for host in self._doing if host != CONTROLLER] or [CONTROLLER]
+        rows = [(host, *self._row(host, self._hosts.get(host, HostResult()))) for host in shown]
+        # Where room is short, the task gives way: who it is and how far are worth more.
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column(no_wrap=True, min_width=max(len(row[0]) for row in rows))
         table.add_column(width=1)
         table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
-        table.add_column(no_wrap=True, justify="right")
-        shown = [host for host in self._doing if host != CONTROLLER] or [CONTROLLER]
-        for host in shown:
-            result = self._hosts.get(host, HostResult())
-            table.add_row(host, *self._row(host, result))
+        for place in (3, 4):
+            table.add_column(no_wrap=True, min_width=max(len(row[place]) for row in rows), justify="right")
+        for row in rows:
+            table.add_row(*row)
         return table
 
-    def _row(self, host: str, result: HostResult) -> tuple[Any, str, str]:
+    def _row(self, host: str, result: HostResult) -> tuple[Any, str, str, str]:
         if not result.well:
-            return "x", result.reason.splitlines()[0] if result.reason else "", _counts(result)
+            return "x", _fate(result, check=False).splitlines()[0], "", _counts(result)
         doing = self._doing.get(host, "starting")
         seconds = self._clock() - self._since.get(host, self._begun)
         # A login waits for a person: how long it has been is what they want to know.
-        lasting = f" ({seconds:.0f} s)" if seconds >= 5 else ""
-        return self._spinner, doing + lasting, _counts(result)
+        lasting = f"{seconds:.0f} s" if seconds >= SHOWN_SECONDS else ""
+        return self._spinner, doing, lasting, _counts(result)
 
 
 def _counts(result: HostResult) -> str:

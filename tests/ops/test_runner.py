@@ -226,10 +226,10 @@ def test_a_refusal_of_the_controllers_own_checks_is_told_as_such() -> None:
     hosts(one=LOCAL)
     Path("play.yml").write_text(
         "- name: Look\n  hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n"
-        "    - name: Refuse\n      ansible.builtin.assert: {that: false, fail_msg: Run the demo., quiet: true}\n"
+        "    - name: Refuse\n      ansible.builtin.assert: {that: false, fail_msg: Run it.}\n"
     )
     result = run(Path("play.yml"))
-    assert (result.refusals, result.hosts, result.code) == (["Run the demo."], {}, 1)
+    assert (result.refusals, result.hosts, result.code) == (["Run it."], {}, 1)
 
 
 def test_a_playbook_that_does_not_parse_is_told() -> None:
