@@ -17,6 +17,7 @@ Examples:
   scripts/ops apply -i inventories/mine --limit vps1 --tags alerting_configure
   scripts/ops apply -i inventories/mine -e ibgateway_restart=now      a live instance then costs a tap
 """
+TELLS = "Tell the state of the instances"  # the role's last word, with what waits for a restart
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,15 +36,15 @@ def run(options: argparse.Namespace) -> int:
         the exit code.
     """
     result = ops_playbook.run(options, "apply", "site.yml", said=False)
-    waiting = {name: restarts.of(host) for name, host in result.hosts.items()}
+    told = {name: host.said.get(TELLS, []) + host.warnings for name, host in result.hosts.items()}
     lines = [
         *run_view.summary(result),
-        *(f"{name}: {line}" for name, found in waiting.items() for line in restarts.lines(found)),
+        *(f"{name}: {line}" for name, found in told.items() for line in found),
     ]
     return ops_playbook.finish(
         options,
         "apply",
         result,
         lines=lines,
-        hosts={name: {"restarts": found} for name, found in waiting.items()},
+        hosts={name: {"restarts": restarts.of(host)} for name, host in result.hosts.items()},
     )

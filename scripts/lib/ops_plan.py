@@ -103,6 +103,7 @@ def lines(result: Result, *, diff: bool = False) -> Iterator[str]:
             yield f"  {instance or 'the host'}"
             for task, changes in groups[instance].items():
                 yield from _change(task, changes, diff)
+        yield from (f"  {line}" for line in host.warnings)
         pending = restarts.of(host)
         if pending:
             yield "  restarts"

@@ -157,9 +157,11 @@ def finish(
     if options.json:
         print(text)
         return code
-    for line in run_view.summary(result) if lines is None else lines:
+    # Half a plan would look like a whole one.
+    for line in run_view.summary(result) if lines is None or result.interrupted else lines:
         print(line)
-    print(f"Log: {result.log}")
+    here = Path.cwd()
+    print(f"Log: {result.log.relative_to(here) if result.log.is_relative_to(here) else result.log}")
     for refusal in result.refusals:
         print(f"ERROR: {refusal}", file=sys.stderr)
     if result.interrupted:

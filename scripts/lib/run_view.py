@@ -142,7 +142,7 @@ class Lines:
 
     def _row(self, host: str, result: HostResult) -> tuple[Any, str, str, str]:
         if not result.well:
-            return "x", _fate(result, check=False).splitlines()[0], "", _counts(result)
+            return "x", _fate(result, False).splitlines()[0], "", _counts(result)
         doing = self._doing.get(host, "starting")
         seconds = self._clock() - self._since.get(host, self._begun)
         # A login waits for a person: how long it has been is what they want to know.
@@ -154,22 +154,19 @@ def _counts(result: HostResult) -> str:
     return f"{result.ok} done, {result.changed} changed"
 
 
-def summary(result: Result, *, check: bool = False) -> list[str]:
+def summary(result: Result) -> list[str]:
     """Return a line for each host: what became of it.
 
     Args:
         result: of the run.
-        check: it was one that changes nothing.
     """
     width = max((len(host) for host in result.hosts), default=0)
-    return [f"{host:{width}}  {_fate(found, check)}" for host, found in result.hosts.items()]
+    return [f"{name:{width}}  {_fate(host, result.interrupted)}" for name, host in result.hosts.items()]
 
 
-def _fate(host: HostResult, check: bool) -> str:
+def _fate(host: HostResult, interrupted: bool) -> str:
     if host.unreachable:
         return f"UNREACHABLE: {host.reason.partition(': ')[2]}"
     if host.failed:
         return f"FAILED: {host.reason}"
-    if not host.changed:
-        return "ok, nothing would change" if check else "ok, nothing changed"
-    return f"ok, {host.changed} {'would change' if check else 'changed'}"
+    return f"{'not finished' if interrupted else 'ok'}, {host.changed or 'nothing'} changed"

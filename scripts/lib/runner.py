@@ -63,7 +63,7 @@ class HostResult:
         failed: tasks that failed.
         unreachable: it did not answer.
         tasks: those that changed something or failed.
-        said: the playbook's messages to the operator.
+        said: the playbook's messages to the operator, by the task's name.
         outputs: what the playbook's commands printed, by the task's name.
         facts: what the playbook kept by set_fact.
     """
@@ -73,7 +73,7 @@ class HostResult:
     failed: int = 0
     unreachable: bool = False
     tasks: list[Task] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    said: dict[str, list[str]] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -90,9 +90,15 @@ class HostResult:
         items = [task for task in bad if task.item] or bad
         return f"{items[0].name}: {items[0].reason}" if items else ""
 
+    @property
+    def warnings(self) -> list[str]:
+        """What tasks say whose name begins with Warn."""
+        return [line for task, said in self.said.items() if task.startswith("Warn") for line in said]
+
     def add(self, event: Event) -> None:
         """Take an event of this host into account."""
-        self.said += event.said
+        if event.said:
+            self.said.setdefault(event.task, []).extend(event.said)
         if event.kind == "ok" and event.output:
             self.outputs[event.task] = event.output
         self.facts |= event.facts
@@ -257,11 +263,10 @@ def run(
             runner.run()
             if interrupt.count:
                 _end_leftovers(config.env[MARK])
-    result = Result(
-        gathered.hosts, runner.rc, log, gathered.refusals(inventory, limit), bool(interrupt.count)
-    )
     _rotate(runs)
-    return result
+    interrupted = bool(interrupt.count)
+    refusals = [] if interrupted else gathered.refusals(inventory, limit)
+    return Result(gathered.hosts, runner.rc, log, refusals, interrupted)
 
 
 class _Gathered:

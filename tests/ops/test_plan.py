@@ -104,6 +104,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "dest: '{{ playbook_dir }}/{{ inventory_hostname }}', mode: '0600'}\n"
         "    - name: Find\n      ansible.builtin.set_fact: {_ibc_restarts: "
         "[{instance: live, text: restart pending}]}\n      when: inventory_hostname == 'a'\n"
+        "    - {name: Tell the state of the instances, ansible.builtin.debug: {msg: 'live: ready'}}\n"
+        "    - {name: Warn of the clock, ansible.builtin.debug: {msg: 'Warning: no clock'}}\n"
         "    - name: Insist\n      ansible.builtin.assert: {that: inventory_hostname != bad | default('')}\n"
     )
     return tmp_path
@@ -120,10 +122,13 @@ def test_plan_apply_plan(project: Path, capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr().out
     assert "a: 1 change\n" in shown
     assert "    live: restart pending\n" in shown
+    assert "  Warning: no clock\n" in shown
     assert not (project / "a").exists()
     assert call(ops_apply) == 0
     shown = capsys.readouterr().out
-    assert "a  ok, 1 changed\nb  ok, 1 changed\na: live: restart pending\n" in shown
+    end = shown.split("a  ok, 1 changed\nb  ok, 1 changed\n")[1].splitlines()
+    assert end[:4] == ["a: live: ready", "a: Warning: no clock", "b: live: ready", "b: Warning: no clock"]
+    assert end[4].startswith("Log: runs/")
     assert call(ops_plan, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["exit_code"] == 0

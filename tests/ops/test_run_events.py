@@ -83,6 +83,10 @@ def test_the_reason_is_what_the_command_said() -> None:
 
     assert reason(msg="non-zero return code", stderr="Traceback\nE: no space") == "E: no space"
     assert reason(msg="It is wrong.\nVery.", stderr="x") == "It is wrong.\nVery."
+    failed = (
+        "Task failed: Finalization …: The filter plugin 'ibc_choose' failed: There is no instance 'lvie'."
+    )
+    assert reason(msg=failed) == "There is no instance 'lvie'."
     assert reason() == "no reason was given"
 
 

@@ -91,3 +91,6 @@ def test_the_summary_names_who_and_why() -> None:
         "v3    FAILED: Check: It is wrong.",
         "v4    UNREACHABLE: ssh: timed out",
     ]
+    assert summary(Result({"vps1": HostResult(changed=2)}, 254, Path("log"), interrupted=True)) == [
+        "vps1  not finished, 2 changed"
+    ]

@@ -108,7 +108,7 @@ def test_messages_outputs_and_facts_come_back() -> None:
     )
     one = result.hosts["one"]
     assert (one.said, one.outputs, one.facts) == (
-        ["first", "second"],
+        {"Say": ["first", "second"]},
         {"Ask": "answer"},
         {"_kept": [{"a": 1}]},
     )
@@ -161,7 +161,7 @@ def test_no_secret_stays_in_what_a_run_leaves(
     shown = capfd.readouterr()
     assert "canary" not in shown.out + shown.err
     # While it ran: no copy of the environment, and nothing to see in `ps`.
-    (seen,) = result.hosts["one"].said
+    (seen,) = result.hosts["one"].said["Look"]
     assert "ansible-playbook" in seen
     assert "--extra-vars @" in seen
     assert "/command" not in seen
@@ -183,7 +183,7 @@ def test_nobody_else_may_look_and_only_the_newest_runs_stay(place: Path) -> None
 def test_ssh_host_keys_are_checked_as_ansible_is_configured() -> None:
     hosts(one=LOCAL)
     asked = "{name: Say, ansible.builtin.debug: {msg: \"{{ lookup('config', 'HOST_KEY_CHECKING') }}\"}}"
-    assert run(play(asked)).hosts["one"].said == ["true"]
+    assert run(play(asked)).hosts["one"].said == {"Say": ["true"]}
 
 
 def test_the_vault_password_is_answered_once_asked() -> None:
@@ -200,7 +200,7 @@ def test_the_vault_password_is_answered_once_asked() -> None:
         extra=["@secret.yml"],
         passwords={r"Vault password[^:\n]*:\s*$": "letmein"},
     )
-    assert result.hosts["one"].said == ["6"]
+    assert result.hosts["one"].said == {"Say": ["6"]}
     assert "letmein" not in result.log.read_text()
 
 
@@ -244,7 +244,7 @@ import sys
 from pathlib import Path
 from scripts.lib import runner
 result = runner.run(Path("play.yml"), verb="test", inventory=["hosts.yml"], runs=Path("runs"))
-print(result.interrupted, flush=True)
+print(result.interrupted, result.refusals, flush=True)
 sys.exit(result.code)
 """
 
@@ -290,7 +290,7 @@ def test_an_interrupted_run_ends_with_all_that_it_started(number: int, place: Pa
             out, _ = driver.communicate(timeout=SECONDS)
         finally:
             driver.kill()
-    assert (out.strip(), driver.returncode) == ("True", 130)
+    assert (out.strip(), driver.returncode) == ("True []", 130)
     assert running(lasting) == []
     assert running(str(place)) == []
     assert list(scratch.iterdir()) == []
