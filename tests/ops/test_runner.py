@@ -293,4 +293,5 @@ def test_an_interrupted_run_ends_with_all_that_it_started(number: int, place: Pa
     assert (out.strip(), driver.returncode) == ("True []", 130)
     assert running(lasting) == []
     assert running(str(place)) == []
-    assert list(scratch.iterdir()) == []
+    # A module that was killed may leave its own folder; what the run made for itself is gone.
+    assert list(scratch.glob("ops-*")) == []
