@@ -176,7 +176,7 @@ def _flat(message: Any) -> Iterator[str]:
 
 
 def _reason(result: Mapping[str, Any]) -> str:
-    said = str(result.get("msg") or "").strip()
+    said = re.sub(r"^Task failed: (Action failed: )?", "", str(result.get("msg") or "").strip())
     # Where the sentence is one of our filters' own, without the path that it took through Ansible.
     said = re.sub(r"^.*The filter plugin '\w+' failed: ", "", said, flags=re.DOTALL)
     error = str(result.get("stderr") or "").strip()

@@ -87,6 +87,7 @@ def test_the_reason_is_what_the_command_said() -> None:
         "Task failed: Finalization …: The filter plugin 'ibc_choose' failed: There is no instance 'lvie'."
     )
     assert reason(msg=failed) == "There is no instance 'lvie'."
+    assert reason(msg="Task failed: Failed to connect") == "Failed to connect"
     assert reason() == "no reason was given"
 
 
