@@ -54,6 +54,7 @@ class Event:
         reason: why it failed.
         output: what a command printed.
         facts: what the playbook keeps by set_fact.
+        failures: at the end, the hosts that failed for good; what a playbook rescued is none.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Event:
     reason: str = ""
     output: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    failures: frozenset[str] = frozenset()
 
 
 def read(raw: Mapping[str, Any]) -> Event:
@@ -84,6 +86,8 @@ def read(raw: Mapping[str, Any]) -> Event:
     result = data.get("res") or {}
     if kind == "other":
         return Event(kind, text)
+    if kind == "end":
+        return Event(kind, text, failures=frozenset(data.get("failures") or ()))
     name = str(data.get("task") or (data.get("name") if kind in ("play", "task") else "") or "")
     head = {"kind": kind, "text": text, "host": str(data.get("host") or ""), "task": name}
     if "censored" in result:

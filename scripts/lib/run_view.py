@@ -98,6 +98,7 @@ class Lines:
         self._hosts: dict[str, HostResult] = {}
         self._doing: dict[str, str] = {}
         self._since: dict[str, float] = {}
+        self._ended: set[str] = set()
         self._spinner = Spinner("dots")
         self._live = Live(get_renderable=self.table, console=console, transient=True, refresh_per_second=8)
 
@@ -116,7 +117,10 @@ class Lines:
             for line in event.said:
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         host = event.host or CONTROLLER
+        if event.kind in ("failed", "unreachable"):
+            self._ended.add(host)
         if event.kind == "start":
+            self._ended.discard(host)  # a playbook may rescue what failed, and go on
             # Something to show before the first host has its turn, and only until then.
             if host != CONTROLLER:
                 self._doing.pop(CONTROLLER, None)
@@ -141,7 +145,7 @@ class Lines:
         return table
 
     def _row(self, host: str, result: HostResult) -> tuple[Any, str, str, str]:
-        if not result.well:
+        if not result.well and host in self._ended:
             return "x", _fate(result, False).splitlines()[0], "", _counts(result)
         doing = self._doing.get(host, "starting")
         seconds = self._clock() - self._since.get(host, self._begun)

@@ -7,6 +7,7 @@ live in a scratch folder that ends with the run; the environment, written there 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -94,6 +95,14 @@ class HostResult:
     def warnings(self) -> list[str]:
         """What tasks say whose name begins with Warn."""
         return [line for task, said in self.said.items() if task.startswith("Warn") for line in said]
+
+    def rescue(self) -> None:
+        """Take its failures for what they were: the playbook went on after them, or undid what led there."""
+        self.failed = 0
+        self.tasks = [
+            dataclasses.replace(task, status="rescued") if task.status == "failed" else task
+            for task in self.tasks
+        ]
 
     def add(self, event: Event) -> None:
         """Take an event of this host into account."""
@@ -285,6 +294,10 @@ class _Gathered:
             self._controller.add(event)
         elif event.host:
             self.hosts.setdefault(event.host, HostResult()).add(event)
+        if event.kind == "end":
+            for name, host in self.hosts.items():
+                if name not in event.failures:
+                    host.rescue()
         self._empty_plays += event.kind == "no_hosts"
         if event.kind == "other":
             self._complain(event.text)

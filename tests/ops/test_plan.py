@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -153,6 +154,21 @@ def test_a_host_that_fails_is_named_and_the_others_are_done(
     shown = capsys.readouterr().out
     assert "a  ok, 1 changed\nb  FAILED: Insist: Assertion failed\n" in shown
     assert "Log: " in shown
+
+
+def test_the_vault_password_is_asked_for_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "password").write_text("letmein")
+    (project / "secret.yml").write_text("word: canary\n")
+    command = ["ansible-vault", "encrypt", "--vault-password-file", "password", "secret.yml"]
+    subprocess.run(command, check=True, capture_output=True)
+    asked = []
+    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or "letmein")
+    assert call(ops_apply, "--ask-vault-pass", "-e", "@secret.yml") == 0
+    assert asked == ["Vault password: "]
+    assert (project / "a").read_text() == "canary"
+    assert call(ops_plan, "--vault-password-file", "password", "-e", "@secret.yml") == 0
 
 
 def test_an_inventory_that_is_not_there_is_refused_before_anything_runs(project: Path) -> None:

@@ -57,6 +57,12 @@ def test_one_live_line_a_host() -> None:
     assert text == (GOLDEN / "live_lines.txt").read_text()
 
 
+def test_a_host_that_goes_on_after_a_failure_is_not_given_up() -> None:
+    broken = [*STREAM[:3], Event("failed", host="vps1", task=WRITE, reason="no space")]
+    assert "x  FAILED: " in drawn(broken, 1)
+    assert "x  FAILED: " not in drawn([*broken, Event("start", host="vps1", task="Undo it")], 1)
+
+
 def test_a_line_a_task_for_logs() -> None:
     lines: list[str] = []
     with Plain(lines.append) as view:

@@ -115,6 +115,25 @@ def test_messages_outputs_and_facts_come_back() -> None:
     assert one.changed == 0
 
 
+def test_what_a_playbook_rescues_is_no_failure() -> None:
+    hosts(one=LOCAL, bad=LOCAL)
+    result = run(
+        play(
+            "name: Try\n      block:\n"
+            "        - {name: Break, ansible.builtin.command: {argv: ['false']}}\n"
+            "      rescue:\n"
+            "        - {name: Undo, ansible.builtin.debug: {msg: undone}}\n",
+            FAIL,
+        )
+    )
+    one, bad = result.hosts["one"], result.hosts["bad"]
+    assert (one.failed, one.well, one.said) == (0, True, {"Undo": ["undone"]})
+    assert [(task.name, task.status) for task in one.tasks] == [("Break", "rescued")]
+    assert not bad.well
+    assert result.code == 4
+    assert run(play(FAIL), limit="one").code == 0
+
+
 def tree(folder: Path) -> str:
     return "".join(file.read_text(errors="replace") for file in folder.rglob("*") if file.is_file())
 
