@@ -52,13 +52,15 @@ def ibc_to_restart(states: States, instances: Instances) -> list[str]:
     ]
 
 
-def ibc_report(states: States) -> list[str]:
+def ibc_report(states: States, restarts: Iterable[Mapping[str, Any]] = ()) -> list[str]:
     """Return one line for each instance: its state, what is pending, and what the operator can do.
 
     Args:
         states: the `instances` of `ibgatewayctl status --json`.
+        restarts: what is pending, as `ibc_restarts` gives it.
     """
-    return [_line(state) for state in states]
+    texts = {restart["instance"]: restart["text"] for restart in restarts}
+    return [_line(state, texts.get(state["instance"], "")) for state in states]
 
 
 def ibc_choose(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
@@ -146,22 +148,17 @@ def _no_answer(answer: Mapping[str, Any], host: str) -> dict[str, str]:
     }
 
 
-def _line(state: Mapping[str, Any]) -> str:
+def _line(state: Mapping[str, Any], pending: str) -> str:
     name = state["instance"]
-    consent = state.get("login") == "consent"
     line = f"{name}: {state['state']}"
     if state["status"] != state["state"]:
         line += f", {state['status']}"
     if state["unit"]["active_state"] in DOWN:
         # A login that waits for consent gets it from this command only.
-        command = "login" if consent else "start"
+        command = "login" if state.get("login") == "consent" else "start"
         line += f". It stays down until you run: ibgatewayctl {command} {name}"
-    elif state["pending"]:
-        # A restart from here logs out: where logins wait for consent, the instance would park.
-        token = f"without a tap, with: ibgatewayctl restart {name}"
-        now = token if consent else "with -e ibgateway_restart=now"
-        pending = ", ".join(state["pending"])
-        line += f". Restart pending ({pending}): it happens at the next daily restart, or now {now}"
+    elif pending:
+        line += f". {pending[0].upper()}{pending[1:]}"
     return line
 
 

@@ -15,6 +15,8 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 
+from scripts.lib.refused import Refused
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("ibgateway", "ibc")
 
@@ -31,7 +33,7 @@ KEYS = {
 }
 
 
-class InventoryError(Exception):
+class InventoryError(Refused):
     """The inventory cannot be used; the text is one sentence a line, with the remedy."""
 
 

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 
-from scripts.lib import ops_lock, ops_schedule
-from scripts.lib.inventory import InventoryError
+from scripts.lib.refused import Refused
 
 EPILOG = """\
 Examples:
-  scripts/ops schedule -i inventories/mine                    the coming two weeks of every instance
-  scripts/ops schedule -i inventories/mine --limit vps1       of one host's
-  scripts/ops schedule -i inventories/mine --json             for programs
-  scripts/ops lock -i inventories/mine                        record and fetch what may be installed
+  scripts/ops plan -i inventories/mine                        what would change, and whether it costs a tap
+  scripts/ops apply -i inventories/mine                       make it so
+  scripts/ops status -i inventories/mine                      how are they?
+  scripts/ops schedule -i inventories/mine --limit vps1       the coming two weeks of one host
 
-What changes a host is a playbook: see playbooks/, and docs/operations.md.
-Exit codes: 0 done · 1 refused, and why · 2 usage · 3 differences · 130 interrupted.
+Each verb tells more: scripts/ops VERB --help. What changes a host is a playbook, and stays one: the verbs
+add the view, these exit codes, and a log under .cache/runs (of the last 20 runs, without secrets).
+Exit codes: 0 done · 1 refused or failed, and why · 2 usage · 3 differences (plan) · 4 some hosts failed or
+did not answer · 130 interrupted.
 """
 
-# Each verb is a module with HELP, arguments(parser) and run(options) -> exit code.
-VERBS = {"schedule": ops_schedule, "lock": ops_lock}
+# Each verb is a module ops_VERB with HELP, arguments(parser) and run(options) -> exit code.
+VERBS = (
+    "plan",
+    "apply",
+    "status",
+    "verify",
+    "restart",
+    "login",
+    "schedule",
+    "lock",
+)
 
 
 def main(argv: list[str]) -> int:
@@ -35,12 +46,15 @@ def main(argv: list[str]) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="scripts/ops",
-        description="What an operator does from the controller, without touching a host.",
+        description="What an operator does from the controller.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, verb in VERBS.items():
+    # The one that is meant; all of them for --help and for a word that is none.
+    meant = [name for name in VERBS if name in argv[:1]] or VERBS
+    verbs = {name: importlib.import_module(f"scripts.lib.ops_{name}") for name in meant}
+    for name, verb in verbs.items():
         verb.arguments(
             commands.add_parser(
                 name,
@@ -51,10 +65,12 @@ def main(argv: list[str]) -> int:
         )
     options = parser.parse_args(argv)
     try:
-        return VERBS[options.verb].run(options)
-    except InventoryError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
+        return verbs[options.verb].run(options)
+    except Refused as refused:
+        print(f"ERROR: {refused}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:
         # `scripts/ops … | head`: nothing more can be printed, and that is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
