@@ -448,7 +448,7 @@ def test_the_rule_asks_for_the_user_and_the_action_first():
 
 def unusable(status: str) -> list[str]:
     """What the role finds in the notifier's status text."""
-    tasks = DataLoader().load_from_file(str(ROLE / "tasks/service.yml"), trusted_as_template=True)
+    tasks = DataLoader().load_from_file(str(ROLE / "tasks/check.yml"), trusted_as_template=True)
     (check,) = [task for task in tasks if task["name"] == "Check that every channel is usable"]
     expression = check["vars"]["_alerting_unusable"].strip().removeprefix("{{").removesuffix("}}")
     return Role(_alerting_status={"stdout": status}).value(expression)
@@ -477,7 +477,7 @@ def test_a_run_that_changes_nothing_asks_the_host_three_things():
     """Remote tasks that neither loop over differences nor have a condition that such a run does not meet."""
     remote = [
         task["name"]
-        for name in ("preflight", "install", "configure", "service")
+        for name in ("preflight", "install", "configure", "service", "check")
         for task in yaml.safe_load((ROLE / "tasks" / f"{name}.yml").read_text(encoding="utf-8"))
         if not {"ansible.builtin.assert", "ansible.builtin.debug", "ansible.builtin.meta", "loop", "when"}
         & task.keys()

@@ -18,12 +18,17 @@ def imported(part: str) -> list[tuple[str, str]]:
 def test_everything_is_checked_first_and_the_instances_start_last():
     assert imported("pre_tasks") == [("ibc", "preflight.yml"), ("alerting", "preflight.yml")]
     assert [role["role"] for role in PLAY["roles"]] == ["ibgateway", "ibc", "alerting"]
-    assert imported("post_tasks") == [("ibc", "start.yml")]
+    assert imported("post_tasks") == [("ibc", "start.yml"), ("alerting", "check.yml")]
     # Alone, the role starts them itself.
     service = yaml.safe_load((ROOT / "roles/ibc/tasks/service.yml").read_text())
     assert service[-1]["ansible.builtin.import_tasks"] == "start.yml"
     assert service[-1]["when"] == "not (_ibc_starts_later | default(false))"
     assert PLAY["vars"]["_ibc_starts_later"] is True
+    # A channel that cannot be used fails the run, but only after the start.
+    service = yaml.safe_load((ROOT / "roles/alerting/tasks/service.yml").read_text())
+    assert service[-1]["ansible.builtin.import_tasks"] == "check.yml"
+    assert service[-1]["when"] == "not (_alerting_checks_later | default(false))"
+    assert PLAY["vars"]["_alerting_checks_later"] is True
 
 
 def test_the_filters_are_loaded_before_the_first_task():
