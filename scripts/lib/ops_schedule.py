@@ -77,6 +77,7 @@ def _show(
         instance["weekly_login"],
         windows,
         settings=instance["settings"],
+        login_policy=instance["login"],
         today=now.date(),
     )
     entries = agenda(schedule, windows.region(schedule.region), now, options.days)
