@@ -68,9 +68,18 @@ def _exists(file: Path) -> bool:
         raise Failed(f"{file} cannot be looked at ({error.strerror}): run as root") from None
 
 
+def reveal(name: str, file: Path) -> bytes:
+    """The content of an encrypted credential; needs root.
+
+    Raises:
+        Failed: it cannot be decrypted here, by this user, or under this name.
+    """
+    return _systemd_creds("decrypt", f"--name={name}", str(file), "-")
+
+
 def _decrypt(name: str, file: Path) -> bytes | None:
     try:
-        return _systemd_creds("decrypt", f"--name={name}", str(file), "-")
+        return reveal(name, file)
     except Failed:
         # Written for another host key or name: nobody can read it any more, so it is replaced.
         print(f"{file} cannot be decrypted on this host, it is replaced", file=sys.stderr)

@@ -132,6 +132,17 @@ def _doctor(host: Host, options: argparse.Namespace) -> int:
     return code
 
 
+def _support_bundle(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_bundle
+
+    result = ctl_bundle.make(host, host.names(options.names), options.output, offline=options.offline)
+    if options.json:
+        _print_json(result)
+    else:
+        print(ctl_bundle.lines(result))
+    return 0
+
+
 def _log(host: Host, options: argparse.Namespace) -> int:
     host.names([options.name])
     output = "json" if options.json else "short-iso"
@@ -255,6 +266,7 @@ _COMMANDS = {
     "timeline": _timeline,
     "test-alert": _test_alert,
     "doctor": _doctor,
+    "support-bundle": _support_bundle,
     "vnc": _vnc,
     "log": _log,
     "events": _events,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from . import ctl_codes
 
@@ -24,6 +25,7 @@ When something is wrong:
   ibgatewayctl restart live --soft    by its token, no tap; when the API does not answer
   ibgatewayctl vnc live               see Gateway's windows, to type a code or choose a device
   ibgatewayctl budget live            how many logins may still be tried
+  ibgatewayctl support-bundle         all of it in one archive for whoever helps, secrets blacked out
 
 Before the host reboots:
   ibgatewayctl pause --all            keeps the tokens: after the reboot no tap is needed
@@ -167,6 +169,17 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument("names", nargs="*", metavar="NAME", help="instances; default: all")
     doctor.add_argument("--offline", action="store_true", help="do not try to reach IBKR")
     doctor.add_argument("-v", "--verbose", action="store_true", help="also tell what is well")
+
+    bundle = _add(
+        commands, "support-bundle", "one archive for whoever helps you, with the secrets blacked out",
+        "Status, doctor, versions, units, journal, events, schedule, incidents and configuration. Passwords, user "
+        "names, account numbers, tokens, channels' addresses and public IP addresses are blacked out. As root, "
+        "they are compared with this host's own; without, found by their looks.",
+        "sudo ibgatewayctl support-bundle\n  ibgatewayctl support-bundle live -o /tmp/bundle.tar.gz --offline",
+    )  # fmt: skip
+    bundle.add_argument("names", nargs="*", metavar="NAME", help="instances; default: all")
+    bundle.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: a new file right here")
+    bundle.add_argument("--offline", action="store_true", help="do not try to reach IBKR")
 
     vnc = _add(
         commands, "vnc", "show Gateway's windows over VNC for a while, through SSH",

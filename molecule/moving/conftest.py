@@ -1,0 +1,33 @@
+"""The tests begin with both instances ready, and go on from one to the next."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from harness import seams
+from harness.instance import Instance
+from harness.site import Run, run_site
+from testinfra.host import Host
+
+
+@pytest.fixture(scope="session")
+def site() -> Callable[..., Run]:
+    """`site.yml` on this scenario's host; takes ansible-playbook's arguments and extra variables."""
+    return partial(run_site, Path(__file__).parent / "inventory")
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this controller keeps what was fetched, in all of the tests."""
+    return tmp_path_factory.mktemp("fetched")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ready(host: Host, instances: dict[str, Instance], request: pytest.FixtureRequest) -> None:
+    """The first file begins with both instances ready."""
+    if request.module.__name__ == "test_1_bundle":
+        seams.reset_now(host, False)
+        for instance in instances.values():
+            seams.plan(instance)
+            seams.log_in(instance)
