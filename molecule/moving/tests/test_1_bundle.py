@@ -5,7 +5,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -46,21 +46,21 @@ def secrets(host: Host, instances: dict[str, Instance]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def planted(host: Host, secrets: list[str]) -> None:
-    """Each secret in a place that the bundle takes along: somebody's careless script writes to the journal."""
+def planted(host: Host, secrets: list[str]) -> Generator[None]:
+    """Each secret where the bundle looks: among older events, and in a careless unit's journal."""
     text = " ".join(secrets) + " U1234567 198.51.100.7 2001:db8::7 https://hooks.example.org/T0/B0/x"
-    path = "/var/lib/ibgateway/live/events.jsonl"
     event = {
         "time": "2026-01-01T00:00:00.000Z",
         "instance": "live",
         "type": "stuck",
         "detail": {"text": text},
     }
-    host.check_output("printf '%%s\\n' %s >> %s", json.dumps(event, ensure_ascii=False), path)
-    host.check_output("echo %s | systemd-cat -t canary", "not ours")
-    host.check_output(
-        "systemd-run --quiet --wait --unit=ibgateway-canary --property=Type=oneshot echo %s", secrets[0]
-    )
+    older = "/var/lib/ibgateway/live/events.jsonl.1"
+    for path, line in ((older, json.dumps(event, ensure_ascii=False)), ("/run/careless", text)):
+        host.check_output("printf '%%s\\n' %s > %s", line, path)
+    host.check_output("systemd-run --quiet --wait --unit=ibgateway-careless cat /run/careless")
+    yield
+    host.check_output("rm %s /run/careless", older)
 
 
 def check(files: dict[str, bytes], secrets: list[str]) -> None:
@@ -86,7 +86,9 @@ def test_the_playbook_fetches_a_bundle_without_secrets(
     assert b"login_submitted" in files["events/live.jsonl"]
     assert b"stuck" in files["events/live.jsonl"]
     assert b"CommandServerPort" in files["config/live/ibc.ini"]
-    assert b"ibgateway-canary" in files["journal/others.log"] or b"TOKEN" in files["journal/others.log"]
+    (careless,) = [line for line in files["journal/others.log"].splitlines() if b"ACCOUNT-" in line]
+    for kind in (b"USERNAME-", b"PASSWORD-", b"ADDRESS-", b"IP-"):
+        assert kind in careless
     assert {"doctor.txt", "versions.txt", "schedule.txt", "units/ibgateway@live.service.txt"} <= set(files)
     assert b"word for word" in files["README.txt"]
 
@@ -96,7 +98,7 @@ def test_nothing_of_it_stays_on_the_host(host: Host):
 
 
 def test_an_operator_without_root_makes_one_too(host: Host, instances: dict[str, Instance]):
-    file = "/tmp/operators-bundle.tar.gz"  # noqa: S108 - on the test host
+    file = "/tmp/operators-bundle.tar.gz"
     made = host.run("cd / && runuser -u ops -- ibgatewayctl support-bundle --offline -o %s", file)
     assert made.rc == 0, made.stderr
     assert "Made without root" in made.stdout

@@ -3,9 +3,9 @@
 Usage: decommission.py OPTIONS
 
 OPTIONS is a JSON object: `check`, only look; `delete_data`, remove the instances' data and the accounts that
-own it, too; `packages`, Debian packages to look for. Prints JSON: `removed`, what was (or would be) removed or
-stopped, one phrase each; `kept`, what stays; `packages`, those of them that are installed. A second run removes
-nothing. Everything is named here: a file that only looks like ours is not touched.
+own it, too; `packages`, Debian packages to look for. Prints JSON: `removed`, what was (or would be) removed
+or stopped, one phrase each; `kept`, what stays; `packages`, those of them that are installed. A second run
+removes nothing. Everything is named here: a file that only looks like ours is not touched.
 """
 
 from __future__ import annotations

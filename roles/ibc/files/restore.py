@@ -124,8 +124,7 @@ def _check(info: tarfile.TarInfo) -> None:
 def _manifest(content: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(content)
-        if manifest["format"] != FORMAT:
-            raise RefusedError(f"its format is {manifest['format']}, this release reads {FORMAT}")
+        _check_format(manifest["format"])
         texts = [manifest["host"], manifest["created"]]
         sizes = [member["size"] for member in manifest["members"].values()]
         well = all(isinstance(text, str) for text in texts) and all(isinstance(size, int) for size in sizes)
@@ -135,6 +134,11 @@ def _manifest(content: bytes) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError(f"the manifest cannot be read ({error})") from None
     return manifest
+
+
+def _check_format(number: object) -> None:
+    if number != FORMAT:
+        raise RefusedError(f"the archive's format is {number}, this release reads {FORMAT}")
 
 
 # --- whether it may be restored here ------------------------------------------------------------------------
@@ -227,8 +231,8 @@ def restore(archive: Path, wanted: list[str], *, force: bool, root: Path = Path(
         root: the file system to work on.
 
     Returns:
-        `restored` and `left_out`, names of instances; `alerting`, whether the incidents were restored; `kept`,
-        the paths of what was there before; `host` and `created` of the backup, and its `instances`.
+        `restored` and `left_out`, names of instances; `alerting`, whether the incidents were restored;
+        `kept`, the paths of what was there before; `host` and `created` of the backup, and its `instances`.
 
     Raises:
         RefusedError: nothing was changed.
@@ -320,8 +324,8 @@ def _exchange(fresh: Path, place: Path, stamp: str) -> list[str]:
         _sync(place.parent)
         return []
     aside = place.with_name(f"{place.name}.before-restore-{stamp}")
-    # Under its later name first: whenever this is interrupted, place is whole, and no data is where the next run
-    # would remove it.
+    # Under its later name first: whenever this is interrupted, place is whole, and no data is where the next
+    # run would remove it.
     fresh.rename(aside)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(AT_FDCWD, bytes(aside), AT_FDCWD, bytes(place), RENAME_EXCHANGE):
@@ -350,7 +354,7 @@ def _place_database(fresh: Path, folder: Path, stamp: str) -> list[str]:
     try:
         if stopped:
             subprocess.run(["systemctl", "stop", *stopped], check=True, capture_output=True)
-        # Made by systemd as the watcher's at its first start: whatever is in it becomes the watcher's then, too.
+        # Where it is new, systemd hands it to the watcher at its first start, with all that is in it.
         folder.mkdir(mode=0o700, exist_ok=True)
         owner = folder.stat()
         for name in ("alerting.sqlite", "alerting.sqlite-wal", "alerting.sqlite-shm"):
@@ -413,8 +417,8 @@ def main(argv: list[str]) -> int:
         return 1
     except OSError as error:
         print(
-            f"Not restored: {error.filename or argv[0]}: {error.strerror}. `ls /var/lib/ibgateway` shows what "
-            "was exchanged before; run this again once the disk is well.",
+            f"Not restored: {error.filename or argv[0]}: {error.strerror}. `ls /var/lib/ibgateway` shows "
+            "what was exchanged before; run this again once the disk is well.",
             file=sys.stderr,
         )
         return 1

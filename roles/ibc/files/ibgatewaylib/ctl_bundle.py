@@ -1,7 +1,8 @@
-"""`ibgatewayctl support-bundle`: what somebody needs who helps, in one archive, with every secret blacked out."""
+"""`ibgatewayctl support-bundle`: what a helper needs, in one archive, with every secret blacked out."""
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -33,8 +34,8 @@ def make(host: Host, names: list[str], output: Path | None, *, offline: bool) ->
         offline: do not try to reach IBKR.
 
     Returns:
-        `file`; `members`, their names; `missing`, what could not be had, and why; `redacted`, how often what was
-        blacked out; `exact`, whether the secrets themselves were known.
+        `file`; `members`, their names; `missing`, what could not be had, and why; `redacted`, how often what
+        was blacked out; `exact`, whether the secrets themselves were known.
 
     Raises:
         CtlError: the archive cannot be written.
@@ -77,8 +78,8 @@ def lines(result: dict) -> str:
     told += [f"  missing: {name} ({why})" for name, why in sorted(result["missing"].items())]
     if not result["exact"]:
         told.append(
-            "  Made without root: secrets were found by their looks, not compared with those of this host. Read "
-            "it before you send it, or use sudo."
+            "  Made without root: secrets were found by their looks, not compared with those of this host. "
+            "Read it before you send it, or use sudo."
         )
     return "\n".join(told)
 
@@ -128,10 +129,8 @@ def _operators() -> list[str]:
     import grp
 
     names = {os.environ.get("SUDO_USER", "")} - {"", "root"}
-    try:
+    with contextlib.suppress(KeyError):
         names.update(grp.getgrnam(OPERATORS).gr_mem)
-    except KeyError:
-        pass
     return sorted(names)
 
 
