@@ -8,7 +8,6 @@ import pytest
 from harness import seams
 from harness.instance import Instance
 from harness.site import Run, run_site
-from testinfra.host import Host
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def ready(host: Host, instances: dict[str, Instance], request: pytest.FixtureRequest) -> None:
+def ready(instances: dict[str, Instance], request: pytest.FixtureRequest) -> None:
     """The first file begins with both instances ready."""
     if request.module.__name__ == "test_1_bundle":
-        seams.reset_now(host, False)
         for instance in instances.values():
             seams.plan(instance)
             seams.log_in(instance)

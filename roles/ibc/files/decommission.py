@@ -52,6 +52,8 @@ FILES = (
     "etc/polkit-1/rules.d/51-ibgateway-watch.rules",
     "usr/local/bin/ibgatewayctl",
     "usr/local/share/bash-completion/completions/ibgatewayctl",
+    # Of a timer that makes up for what was missed, systemd notes when it last ran.
+    "var/lib/systemd/timers/stamp-ibgateway-digest.timer",
 )
 FOLDERS = (
     "usr/local/share/doc/ibgateway",

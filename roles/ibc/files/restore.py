@@ -125,12 +125,9 @@ def _manifest(content: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(content)
         _check_format(manifest["format"])
-        texts = [manifest["host"], manifest["created"]]
-        sizes = [member["size"] for member in manifest["members"].values()]
-        well = all(isinstance(text, str) for text in texts) and all(isinstance(size, int) for size in sizes)
-        if not well or not isinstance(manifest["instances"], dict):
-            raise TypeError("no texts and numbers")
         _moment(manifest["created"])
+        {**manifest["instances"], manifest["host"]: 0}
+        sum(member["size"] for member in manifest["members"].values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError(f"the manifest cannot be read ({error})") from None
     return manifest
@@ -323,7 +320,7 @@ def _exchange(fresh: Path, place: Path, stamp: str) -> list[str]:
         fresh.rename(place)
         _sync(place.parent)
         return []
-    aside = place.with_name(f"{place.name}.before-restore-{stamp}")
+    aside = _aside(place, stamp)
     # Under its later name first: whenever this is interrupted, place is whole, and no data is where the next
     # run would remove it.
     fresh.rename(aside)
@@ -335,6 +332,16 @@ def _exchange(fresh: Path, place: Path, stamp: str) -> list[str]:
         raise OSError(code, os.strerror(code) + more, str(place))
     _sync(place.parent)
     return [str(aside)]
+
+
+def _aside(path: Path, stamp: str) -> Path:
+    """A name for what was there, which nothing else has."""
+    aside = path.with_name(f"{path.name}.before-restore-{stamp}")
+    number = 1
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"{path.name}.before-restore-{stamp}-{number}")
+    return aside
 
 
 def _check_database(file: Path) -> None:
@@ -359,7 +366,7 @@ def _place_database(fresh: Path, folder: Path, stamp: str) -> list[str]:
         owner = folder.stat()
         for name in ("alerting.sqlite", "alerting.sqlite-wal", "alerting.sqlite-shm"):
             if (old := folder / name).exists():
-                kept.append(str(old.rename(folder / f"{name}.before-restore-{stamp}")))
+                kept.append(str(old.rename(_aside(old, stamp))))
         fresh.chmod(0o660)
         _own(fresh, (owner.st_uid, owner.st_gid))
         fresh.rename(folder / "alerting.sqlite")

@@ -194,8 +194,8 @@ def _versions(machine: Machine) -> str:
         f"kernel {platform.release()}, {platform.machine()}, Python {platform.python_version()}",
         (machine.run("systemctl", "--version") or "").partition("\n")[0],
     ]
-    told += [f"release {place.parent.parent.name} {place.name}"
-             for place in sorted(Path("/opt").glob("*/releases/*")) if not place.name.startswith(".")]  # fmt: skip
+    releases = sorted(Path("/opt").glob("*/releases/[!.]*"))
+    told += [f"release {place.parent.parent.name} {place.name}" for place in releases]
     packages = ("openjdk-*-jre", "xvfb", "x11vnc", "nftables", "polkitd", "tzdata", "openssh-server")
     told.append((machine.run("dpkg-query", "--show", *packages) or "").strip())
     return "\n".join(told) + "\n"

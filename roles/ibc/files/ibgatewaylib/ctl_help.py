@@ -173,8 +173,8 @@ def build_parser() -> argparse.ArgumentParser:
     bundle = _add(
         commands, "support-bundle", "one archive for whoever helps you, with the secrets blacked out",
         "Status, doctor, versions, units, journal, events, schedule, incidents and configuration. Passwords, "
-        "user names, account numbers, tokens, channels' addresses and public IP addresses are blacked out. As "
-        "root, they are compared with this host's own; without, found by their looks.",
+        "user names, account numbers, tokens, channels' addresses and public IP addresses are blacked out. "
+        "As root, they are compared with this host's own; without, found by their looks.",
         "sudo ibgatewayctl support-bundle\n"
         "  ibgatewayctl support-bundle live -o /tmp/bundle.tar.gz --offline",
     )  # fmt: skip
