@@ -28,7 +28,7 @@ _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z])")
 _VALUE = re.compile(
     r"(?i)(\b\w*(?:password|passwd|passphrase|token|secret|api_?key|LoginId|acknowledged_by)\w*\"?\s*[=:]\s*)"
-    r"(\"(?:[^\"\\\n]|\\.)*\"|[^\s,}]+)"
+    r"(\"(?:[^\"\\\n]|\\.)*\"|\\\"[^\"\\\n]*\\\"|[^\s,}\"\\]+)"
 )
 _PEOPLE = re.compile(r"(?m)^(\s*(?:users|who)\s*=\s*).+$")
 _HARMLESS = re.compile(r"(?i)\"?(?:-?\d+(?:\.\d+)?|true|false|yes|no|null|none|)\"?|\[\]?|\{")
@@ -117,14 +117,14 @@ def of_url(url: str) -> list[str]:
     found = [url]
     try:
         split = urlsplit(url)
-        # Apprise has tokens anywhere: before the @, as the host, in the path, among the options.
-        found += [part for part in (split.username, split.password) if part]
-        found += [part for part in (split.hostname or "", *split.path.split("/"),
-                                    *(value for _, value in parse_qsl(split.query)))
-                  if len(part) >= 8 and "." not in part]  # fmt: skip
+        options = [value for _, value in parse_qsl(split.query)]
     except ValueError:
-        pass  # an odd one: it is looked for as a whole
-    return found
+        return found  # an odd one: it is looked for as a whole
+    # Apprise has tokens anywhere: before the @, as host or port, in the path, among the options.
+    account, _, where = split.netloc.rpartition("@")
+    parts = [*where.split(":"), *split.path.split("/"), *options]
+    found += [part for part in account.split(":") if part]
+    return found + [part for part in parts if len(part) >= 8 and "." not in part]
 
 
 def _pattern(kind: str, value: str) -> re.Pattern[str]:
