@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import backup
 import pytest
-from conftest import HostFolder
+from host_folder import HostFolder
 
 
 def members(archive: Path) -> dict[str, bytes]:

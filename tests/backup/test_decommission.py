@@ -13,7 +13,7 @@ from typing import Any
 import decommission
 import pytest
 import yaml
-from conftest import ROOT, HostFolder
+from host_folder import ROOT, HostFolder
 
 ROLES = [ROOT / "roles" / name for name in ("ibgateway", "ibc", "alerting")]
 ACCOUNTS = ("ibgateway", "ibgateway-watch", "ibgateway-notify", "ibgateway-forward")
@@ -21,7 +21,7 @@ ACCOUNTS = ("ibgateway", "ibgateway-watch", "ibgateway-notify", "ibgateway-forwa
 
 @pytest.fixture(autouse=True)
 def accounts(monkeypatch: pytest.MonkeyPatch, tools: Path) -> None:
-    """This machine's accounts are none of its business: those that it asks for exist until they are removed."""
+    """Accounts that exist until they are removed, in place of this machine's."""
 
     def gone(command: str, name: str) -> bool:
         calls = (tools / "calls").read_text().splitlines() if (tools / "calls").exists() else []

@@ -20,7 +20,7 @@ from typing import Any
 import backup
 import pytest
 import restore
-from conftest import ROOT, HostFolder
+from host_folder import ROOT, HostFolder
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 

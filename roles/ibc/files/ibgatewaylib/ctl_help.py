@@ -175,7 +175,7 @@ def build_parser() -> argparse.ArgumentParser:
         "Status, doctor, versions, units, journal, events, schedule, incidents and configuration. Passwords, "
         "user names, account numbers, tokens, channels' addresses and public IP addresses are blacked out. "
         "As root, they are compared with this host's own; without, found by their looks.",
-        "sudo ibgatewayctl support-bundle\n"
+        "ibgatewayctl support-bundle\n"
         "  ibgatewayctl support-bundle live -o /tmp/bundle.tar.gz --offline",
     )  # fmt: skip
     bundle.add_argument("names", nargs="*", metavar="NAME", help="instances; default: all")
