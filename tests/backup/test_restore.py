@@ -97,9 +97,12 @@ def test_another_host_gets_the_same_instances(host: HostFolder, another: HostFol
 def test_what_was_there_is_kept(another: HostFolder, archive: Path):
     another.write("var/lib/ibgateway/live/settings/mine.xml", "mine")
 
+    another.incident(4102444800)
     result = restore.restore(archive, ["live"], force=False, root=another.root)
 
-    (kept,) = [path for path in result["kept"] if "/live." in path]
+    # The incidents are the whole host's, and stay.
+    assert (result["alerting"], another.incidents()) == (False, 1)
+    (kept,) = result["kept"]
     assert kept.startswith("/var/lib/ibgateway/live.before-restore-")
     assert (another.root / kept.lstrip("/") / "settings/mine.xml").read_text() == "mine"
     assert not (another.root / "var/lib/ibgateway/live/settings/mine.xml").exists()

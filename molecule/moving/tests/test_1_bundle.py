@@ -103,4 +103,5 @@ def test_an_operator_without_root_makes_one_too(host: Host, instances: dict[str,
     assert made.rc == 0, made.stderr
     assert "Made without root" in made.stdout
     assert host.file(file).mode == 0o600
+    host.check_output("rm %s", file)
     assert host.run("cd / && runuser -u nobody -- ibgatewayctl support-bundle -o /tmp/x").rc == 3

@@ -174,16 +174,16 @@ def refuse_running(names: list[str]) -> None:
         )
 
 
-def newer(manifest: dict[str, Any], names: list[str], root: Path) -> list[str]:
-    """Return what is newer here than the backup, one phrase each."""
+def newer(manifest: dict[str, Any], names: list[str], root: Path, *, alerting: bool) -> list[str]:
+    """Return what is newer here than the backup, one phrase each; `alerting`: of the incidents, too."""
     created = _moment(manifest["created"])
     found = []
     for name in names:
         last = _last_event(root / "var/lib/ibgateway" / name / "events.jsonl")
         if last and _moment(last) > created:
             found.append(f"{name} has events up to {last[:16].replace('T', ' ')} UTC")
-    opened = _last_incident(root / "var/lib/ibgateway-alerting/alerting.sqlite")
-    if DATABASE in manifest["members"] and opened > created:
+    database = root / "var/lib/ibgateway-alerting/alerting.sqlite"
+    if alerting and _last_incident(database) > created:
         found.append("there are incidents that began after it")
     return found
 
@@ -239,13 +239,14 @@ def restore(archive: Path, wanted: list[str], *, force: bool, root: Path = Path(
     names, left_out = chosen(manifest, wanted, root)
     account = _account(ACCOUNT)
     refuse_running(names)
-    if not force and (found := newer(manifest, names, root)):
+    # Incidents are the whole host's: they come with all of it, not with one instance of several.
+    alerting = DATABASE in manifest["members"] and not wanted
+    if not force and (found := newer(manifest, names, root, alerting=alerting)):
         raise RefusedError(
             f"the backup is of {manifest['created']}, and {'; '.join(found)}: restore a newer backup, or add "
             "-e restore_force=true, which keeps what is here beside it"
         )
     state = root / "var/lib/ibgateway"
-    alerting = DATABASE in manifest["members"]
     stage = state / STAGE
     if stage.exists():
         shutil.rmtree(stage)  # of a run that was interrupted: nothing in it was in use
@@ -254,7 +255,7 @@ def restore(archive: Path, wanted: list[str], *, force: bool, root: Path = Path(
     kept: list[str] = []
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     try:
-        _unpack(archive, stage, names, account)
+        _unpack(archive, stage, names, account, alerting=alerting)
         if alerting:
             _check_database(stage / DATABASE)
         for name in names:
@@ -281,15 +282,17 @@ def _see_that_there_is_room(place: Path, manifest: dict[str, Any]) -> None:
         raise RefusedError(f"{needed >> 20} MiB are needed in {place}, {free >> 20} are free")
 
 
-def _unpack(archive: Path, stage: Path, names: list[str], account: tuple[int, int]) -> None:
-    """Write the members of these instances, and the database, below the stage; on disk when it returns."""
+def _unpack(
+    archive: Path, stage: Path, names: list[str], account: tuple[int, int], *, alerting: bool
+) -> None:
+    """Write these instances' members, and the incidents, below the stage; on disk when it returns."""
     for name in names:
         _make(stage / "instances" / name / "settings", stage, account)
         (stage / "instances" / name).chmod(0o750)
     with _refusing_damage():
         for info, stream in _members(archive):
             match = MEMBER.fullmatch(info.name)
-            if info.name == DATABASE or (match and match["instance"] in names):
+            if (info.name == DATABASE and alerting) or (match and match["instance"] in names):
                 _make((stage / info.name).parent, stage, account)
                 _write(stage / info.name, info, stream)
                 _own(stage / info.name, account)
