@@ -29,14 +29,29 @@ def put(host: Host, path: str, text: str) -> None:
     host.check_output("printf '%%s' %s > %s", text, path)
 
 
+# When the inventory's daily restart (23:10) and its weekly login (09:30) are in UTC, in winter and in summer.
+APPOINTMENTS = (22 * 60 + 10, 21 * 60 + 10, 8 * 60 + 30, 7 * 60 + 30)
+
+
+def _far_from_everything(now: datetime) -> datetime:
+    """Return an instant hours away from now at which no appointment of the inventory is near."""
+    for hours in (12, 10, 14, 8, 16):
+        moment = now + timedelta(hours=hours)
+        minute = moment.hour * 60 + moment.minute
+        apart = (min(abs(minute - one), 1440 - abs(minute - one)) for one in APPOINTMENTS)
+        if all(minutes >= 90 for minutes in apart):
+            return moment
+    raise AssertionError("there is no hour that is far from every appointment")
+
+
 def reset_now(host: Host, now: bool) -> None:
-    """Have IBKR's servers reset now, or in twelve hours.
+    """Have IBKR's servers reset now, or at an hour that is far away.
 
     Args:
         host: the test host; it has this machine's clock.
         now: whether logins and restarts are forbidden at this moment.
     """
-    middle = datetime.now(UTC) + (timedelta(0) if now else timedelta(hours=12))
+    middle = datetime.now(UTC) if now else _far_from_everything(datetime.now(UTC))
     first, last = (f"{middle + timedelta(minutes=minutes):%H:%M}" for minutes in (-20, 20))
     day = f"{datetime.now(UTC) + timedelta(days=3):%a}"
     daily = [{"zone": "Etc/UTC", "from": first, "to": last}]

@@ -90,7 +90,7 @@ def test_another_user_may_not_even_that(host: Host):
 
 
 def test_timers_explain_themselves_and_are_never_made_up_for(host: Host):
-    listed = json.loads(host.check_output("systemctl list-timers --all --output=json 'ibgateway-*'"))
+    listed = json.loads(host.check_output("systemctl list-timers --all --output=json 'ibgateway-*@*'"))
     assert sorted(timer["unit"] for timer in listed) == [
         "ibgateway-cycle@paper.timer",
         "ibgateway-login@live.timer",
