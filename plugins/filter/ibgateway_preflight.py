@@ -12,6 +12,8 @@ PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=
 DEBIAN = ("12", "13")
 SYSTEMD = 252
 YEARS = (2025, 2099)
+# MiB beyond what the instances need, below which an upgrade of Debian may be too much.
+SPARE_MEMORY = 256
 
 Instances = Iterable[Mapping[str, Any]]
 # Version to the lock of its installer: url, path or both, sha256, size in bytes.
@@ -87,6 +89,29 @@ def ibgateway_host_problems(
         *_port_problems(host),
         *_user_problems(host, users),
     ]
+
+
+def ibgateway_host_warnings(host: Mapping[str, Any], memory: int, keeps_time: bool) -> list[str]:
+    """Return what is not well with a host that will do.
+
+    Args:
+        host: what probe.py saw.
+        memory: what instances and system need, MiB.
+        keeps_time: whether this run sees to the clock itself.
+    """
+    warnings = []
+    if not host["time_kept"] and not keeps_time:
+        warnings.append(
+            "Warning: nothing keeps this host's clock right. Install chrony or systemd-timesyncd, or daily "
+            "restarts will drift into IBKR's reset windows."
+        )
+    if host["memory_mib"] < memory + SPARE_MEMORY and not host["swap_mib"]:
+        warnings.append(
+            f"Warning: of {host['memory_mib']} MiB of memory the instances and the system need {memory}, and "
+            "there is no swap: when an upgrade or something else needs some, the kernel ends a program, "
+            "and if that is Gateway, it costs a tap. Add 1 GiB of swap (docs/operations.md)."
+        )
+    return warnings
 
 
 def ibgateway_missing_installers(versions: Iterable[str], artifacts: Artifacts) -> list[str]:
@@ -189,5 +214,6 @@ class FilterModule:
             "ibgateway_input_problems": ibgateway_input_problems,
             "ibgateway_to_install": ibgateway_to_install,
             "ibgateway_host_problems": ibgateway_host_problems,
+            "ibgateway_host_warnings": ibgateway_host_warnings,
             "ibgateway_missing_installers": ibgateway_missing_installers,
         }

@@ -46,7 +46,9 @@ def make(settings, store, proc, tmp_path):
 
     def source(answer: str = "yes", code: int = 0, program: str = sys.executable) -> HostSource:
         script = f"print({answer!r}); raise SystemExit({code})"
-        made.append(HostSource(settings, store, proc=proc, timedatectl=[program, "-c", script]))
+        command = [program, "-c", script]
+        outside = tmp_path / "container"
+        made.append(HostSource(settings, store, proc=proc, timedatectl=command, container=outside))
         return made[-1]
 
     yield source
@@ -198,6 +200,13 @@ def clock_says(source: HostSource, clock) -> list:
 @pytest.mark.parametrize(("answer", "value"), [("yes", "ok"), ("no", "unsynchronised")])
 def test_the_clock(make, clock, answer, value):
     assert clock_says(make(answer), clock) == [(value, "")]
+
+
+def test_in_a_container_the_clock_is_the_outer_machines(make, clock, tmp_path):
+    source = make("no")
+    (tmp_path / "container").write_text("docker")
+    assert clock_says(source, clock) == [("ok", "")]
+    assert source._clock._process is None
 
 
 @pytest.mark.parametrize(("answer", "code"), [("yes", 1), ("perhaps", 0), ("", 0)])

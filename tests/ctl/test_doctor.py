@@ -89,6 +89,15 @@ def test_memory(box, machine, heap, level):
     assert bool(found.remedy) == (level != OK)
 
 
+@pytest.mark.parametrize(("total", "swap", "level"), [(1500, 0, WARNING), (1500, 512, OK), (1700, 0, OK)])
+def test_swap_where_memory_is_tight(box, machine, total, swap, level):
+    configure(box, heap=768)
+    machine.files["/proc/meminfo"] = f"MemTotal: {total << 10} kB\nSwapTotal: {swap << 10} kB\n"
+    found = one(doctor_host.memory(machine, [box.instance()]))
+    assert found.level == level
+    assert ("no swap" in found.text) == (level == WARNING)
+
+
 def test_memory_that_others_use(box, machine):
     machine.files["/proc/meminfo"] = "MemTotal: 4096000 kB\nMemAvailable: 50000 kB\n"
     assert one(doctor_host.memory(machine, [box.instance()])).level == WARNING
@@ -107,6 +116,12 @@ def test_disk(machine, free, inodes, level):
 def test_clock(machine, answer, level):
     machine.answers["timedatectl show --property=NTPSynchronized"] = answer
     assert one(doctor_host.clock(machine)).level == level
+
+
+def test_a_container_has_the_clock_of_the_machine_around_it(machine):
+    machine.answers["timedatectl show --property=NTPSynchronized"] = "no\n"
+    machine.files["/run/systemd/container"] = "docker\n"
+    assert one(doctor_host.clock(machine)).level == OK
 
 
 def test_zones(box, machine):

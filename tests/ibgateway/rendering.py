@@ -22,7 +22,8 @@ HOST = {
     "systemd": 252,
     "free_mib": {"/opt/ibgateway": 20000, "/var/lib/ibgateway": 20000},
     "year": 2026,
-    "clock_synchronised": True,
+    "swap_mib": 1024,
+    "time_kept": True,
     "uids": {"ibgateway": 995, "ibgateway-watch": 994, "trader": 1001},
     "accounts_to_make": [],
     "units_down": [],
@@ -30,6 +31,7 @@ HOST = {
     "missing_packages": [],
     "firewall": True,
     "differing": [],
+    "leftover": [],
     "releases": {"10.45.1": {"sha256": "ab" * 32, "java": "/opt/ibgateway/releases/10.45.1/jre"}},
 }
 INSTANCE = {"name": "live", "mode": "live", "username": "u", "password": "p", "api_port": 4001}
@@ -51,6 +53,7 @@ def templar(**changes: Any) -> Templar:
         "_ibgateway_host": HOST | changes.pop("host", {}),
         "_ibgateway_accounts_made": {},
         "ansible_managed": "Ansible managed",
+        "ansible_search_path": [str(ROLE)],
     }
     return Templar(loader=loader, variables=variables | changes)
 

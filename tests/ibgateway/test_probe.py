@@ -78,7 +78,37 @@ def test_only_what_is_not_as_wanted_differs(tmp_path: Path) -> None:
 
 def test_the_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal:        2035764 kB\nMemFree:          202220 kB\n")
-    assert module.memory_mib(tmp_path / "meminfo") == 1988
+    assert module.memory_mib(path=tmp_path / "meminfo") == 1988
+    assert module.memory_mib("SwapTotal", tmp_path / "meminfo") == 0
+    (tmp_path / "meminfo").write_text("MemTotal: 2035764 kB\nSwapTotal: 1048572 kB\n")
+    assert module.memory_mib("SwapTotal", tmp_path / "meminfo") == 1023
+
+
+@pytest.mark.parametrize(
+    ("synchronised", "running", "container", "kept"),
+    [
+        (True, "", False, True),
+        (False, "systemd-timesyncd.service", False, True),
+        (False, "chrony.service", False, True),
+        (False, "", True, True),
+        (False, "", False, False),
+    ],
+)
+def test_a_clock_is_kept_by_whoever_does_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    synchronised: bool,
+    running: str,
+    container: bool,
+    kept: bool,
+) -> None:
+    states = {name: ("active" if name == running else "inactive", "") for name in module.TIME_KEEPERS}
+    monkeypatch.setattr(module, "unit_states", lambda names: {name: states[name] for name in names})
+    monkeypatch.setattr(module, "clock_synchronised", lambda: synchronised)
+    monkeypatch.setattr(module, "CONTAINER", tmp_path / "container")
+    if container:
+        (tmp_path / "container").write_text("lxc")
+    assert module.time_kept() is kept
 
 
 def test_the_distribution_is_what_it_says_of_itself(tmp_path: Path) -> None:

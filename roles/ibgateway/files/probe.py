@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ LISTEN = "0A"
 MAXERROR_OFFSET = 24
 # timedated calls a clock synchronised while its maximum error is below 16 s.
 SYNCHRONISED_BELOW_MICROSECONDS = 16_000_000
+# The programs of Debian that set a clock by the network.
+TIME_KEEPERS = (
+    "chrony.service",
+    "systemd-timesyncd.service",
+    "ntpsec.service",
+    "ntp.service",
+    "openntpd.service",
+)
+# What systemd as PID 1 writes at boot when it finds itself in a container.
+CONTAINER = Path("/run/systemd/container")
 
 
 def free_mib(path: str) -> int:
@@ -36,14 +47,15 @@ def free_mib(path: str) -> int:
     return shutil.disk_usage(place).free >> 20
 
 
-def memory_mib(path: Path = Path("/proc/meminfo")) -> int:
-    """Return the host's memory in MiB.
+def memory_mib(what: str = "MemTotal", path: Path = Path("/proc/meminfo")) -> int:
+    """Return the host's memory, or its swap, in MiB; 0 where the kernel does not say.
 
     Args:
+        what: the kernel's name for it, MemTotal or SwapTotal.
         path: what the kernel says of it (a seam for tests).
     """
     lines = (line.split() for line in path.read_text().splitlines())
-    return next(int(words[1]) for words in lines if words[0] == "MemTotal:") >> 10
+    return next((int(words[1]) for words in lines if words[0] == f"{what}:"), 0) >> 10
 
 
 def distribution(path: Path = Path("/etc/os-release")) -> dict[str, str]:
@@ -91,18 +103,19 @@ def accounts_to_make(names: list[str]) -> list[str]:
 
 def units_down(names: list[str]) -> list[str]:
     """Return those of `names` that do not run, or would not at the next boot."""
+    states = unit_states(names)
+    return [name for name in names if states.get(name) != ("active", "enabled")]
+
+
+def unit_states(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return ActiveState and UnitFileState of each unit; nothing where there is no systemd."""
     command = ["systemctl", "show", "--property=Id,ActiveState,UnitFileState", *names]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     except OSError:
-        return names  # no systemd: such a host is refused
+        return {}  # such a host is refused
     blocks = (dict(line.partition("=")[::2] for line in block.splitlines()) for block in answer.split("\n\n"))
-    up = {
-        block["Id"]
-        for block in blocks
-        if (block.get("ActiveState"), block.get("UnitFileState")) == ("active", "enabled")
-    }
-    return [name for name in names if name not in up]
+    return {block["Id"]: (block.get("ActiveState", ""), block.get("UnitFileState", "")) for block in blocks}
 
 
 def listeners(ports: list[int], ours: int | None, proc: Path = Path("/proc")) -> dict[str, str]:
@@ -197,6 +210,16 @@ def clock_synchronised() -> bool:
     return maxerror < SYNCHRONISED_BELOW_MICROSECONDS
 
 
+def time_kept() -> bool:
+    """Return whether somebody looks after the clock already: NTP has set it, or one of its programs runs.
+
+    A container has no clock of its own; the machine around it looks after that.
+    """
+    if CONTAINER.exists() or clock_synchronised():
+        return True
+    return any(active == "active" for active, _ in unit_states(TIME_KEEPERS).values())
+
+
 def systemd_version() -> int:
     """Return the version of the systemd that runs as PID 1, 0 when something else does."""
     if Path("/proc/1/comm").read_text().strip() != "systemd":
@@ -213,10 +236,11 @@ def answer(questions: dict[str, Any]) -> dict[str, Any]:
         "architecture": os.uname().machine,
         "distribution": distribution(),
         "memory_mib": memory_mib(),
+        "swap_mib": memory_mib("SwapTotal"),
         "systemd": systemd_version(),
         "free_mib": {path: free_mib(path) for path in ("/opt/ibgateway", "/var/lib/ibgateway")},
         "year": time.gmtime().tm_year,
-        "clock_synchronised": clock_synchronised(),
+        "time_kept": time_kept(),
         "uids": known,
         "accounts_to_make": accounts_to_make(questions["service_accounts"]),
         "units_down": units_down(questions["units"]),
@@ -224,6 +248,7 @@ def answer(questions: dict[str, Any]) -> dict[str, Any]:
         "missing_packages": missing_packages(questions["packages"]),
         "firewall": Path("/etc/systemd/system/ibgateway-firewall.service").exists(),
         "differing": differing(questions["wanted"]),
+        "leftover": [path for path in questions["unwanted"] if os.path.lexists(path)],
         "releases": releases(Path("/opt/ibgateway/releases")),
     }
 

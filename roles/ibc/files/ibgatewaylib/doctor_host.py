@@ -15,6 +15,8 @@ OVERHEAD = 300
 SYSTEM = 300
 """MiB the system itself needs."""
 LITTLE_MEMORY = 100
+SPARE_MEMORY = 256
+"""MiB beyond all this, below which a host without swap has no room for an upgrade of Debian."""
 LITTLE_DISK, SOME_DISK = 200, 1000
 """MiB."""
 PLACES = ("/var/lib/ibgateway", "/run", "/opt", "/tmp")  # noqa: S108 - only its free space is read
@@ -45,6 +47,14 @@ def memory(machine: Machine, instances: list[Instance]) -> list[Finding]:
         return [
             Finding(WARNING, "memory", text, "see what uses it: `ps -eo rss,user,comm --sort=-rss | head`")
         ]
+    if needed + SPARE_MEMORY > total and not swap:
+        return [
+            Finding(
+                WARNING, "memory", f"{what} and no swap: an upgrade may make the kernel end Gateway",
+                "add 1 GiB of swap: `fallocate -l 1G /swapfile && chmod 600 /swapfile && mkswap /swapfile && "
+                "swapon /swapfile`, and `/swapfile none swap sw 0 0` in /etc/fstab",
+            )
+        ]  # fmt: skip
     return [Finding(OK, "memory", what)]
 
 
@@ -70,6 +80,8 @@ def disk(machine: Machine) -> list[Finding]:
 
 def clock(machine: Machine) -> list[Finding]:
     """A clock that is set by time servers: schedules and logins depend on it."""
+    if machine.read("/run/systemd/container"):
+        return [Finding(OK, "clock", "this is a container: the clock is that of the machine around it")]
     answer = machine.run("timedatectl", "show", "--property=NTPSynchronized", "--value")
     if answer is None:
         return [Finding(NOTE, "clock", "whether the clock is synchronised cannot be found out (timedatectl)")]
