@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def imported(part: str) -> list[tuple[str, str]]:
     """Role and task file of each import in a part of the play."""
-    imports = [task["ansible.builtin.import_role"] for task in PLAY[part]]
+    imports = [
+        task["ansible.builtin.import_role"] for task in PLAY[part] if "ansible.builtin.import_role" in task
+    ]
     return [(entry["name"], entry["tasks_from"]) for entry in imports]
 
 
@@ -29,6 +31,17 @@ def test_everything_is_checked_first_and_the_instances_start_last():
     assert service[-1]["ansible.builtin.import_tasks"] == "check.yml"
     assert service[-1]["when"] == "not (_alerting_checks_later | default(false))"
     assert PLAY["vars"]["_alerting_checks_later"] is True
+
+
+def test_old_names_of_variables_are_refused_before_anything_else():
+    first = PLAY["pre_tasks"][0]
+    assert "ibgateway_renamed_problems" in first["vars"]["_provision_renamed"]
+    assert first["tags"] == "always"
+
+
+def test_a_fleet_goes_at_once_unless_told_otherwise():
+    assert PLAY["serial"] == "{{ fleet_serial | default('100%') }}"
+    assert PLAY["max_fail_percentage"] == "{{ fleet_max_fail_percentage | default(100) }}"
 
 
 def test_the_filters_are_loaded_before_the_first_task():

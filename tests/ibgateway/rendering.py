@@ -31,6 +31,7 @@ HOST = {
     "missing_packages": [],
     "firewall": True,
     "differing": [],
+    "instances": ["live"],
     "leftover": [],
     "releases": {"10.45.1": {"sha256": "ab" * 32, "java": "/opt/ibgateway/releases/10.45.1/jre"}},
 }

@@ -99,14 +99,15 @@ def test_the_next_run_heals(
 
 
 def test_its_java_is_found_in_the_third_place_too(
-    site: Callable[..., Run], lock: dict, third_layout: bytes, paper: Instance, tmp_path: Path
+    site: Callable[..., Run], lock: dict, third_layout: bytes, paper: Instance, live: Instance, tmp_path: Path
 ):
     given = {**paper.given, "version": VERSION, "restart": "now"}
 
     run = site(
         "--tags=ibgateway,ibc",
         ibgateway_artifacts={**lock["ibgateway_artifacts"], VERSION: locked(tmp_path, third_layout)},
-        ibgateway_instances=[given],
+        # Both, since what the inventory does not name is taken off the host.
+        ibgateway_instances=[live.given, given],
     )
 
     assert run.code == 0, run.output

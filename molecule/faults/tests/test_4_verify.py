@@ -10,7 +10,7 @@ from testinfra.host import Host
 
 @pytest.fixture(scope="module", autouse=True)
 def as_the_inventory_says(site: Callable[..., Run], everything_is_ready: None) -> None:
-    """Earlier files leave a host whose firewall knows the paper instance only, which is a fault to find."""
+    """Earlier files leave a host whose paper instance is not as the inventory wants it."""
     run = site()
     assert run.code == 0, run.output
 

@@ -220,6 +220,15 @@ def time_kept() -> bool:
     return any(active == "active" for active, _ in unit_states(TIME_KEEPERS).values())
 
 
+def instances(directory: Path) -> list[str]:
+    """Return the names of the instances that are configured in `directory`."""
+    return sorted(
+        folder.name
+        for folder in directory.glob("*/")
+        if any((folder / file).exists() for file in ("display.env", "instance.toml"))
+    )
+
+
 def systemd_version() -> int:
     """Return the version of the systemd that runs as PID 1, 0 when something else does."""
     if Path("/proc/1/comm").read_text().strip() != "systemd":
@@ -248,6 +257,7 @@ def answer(questions: dict[str, Any]) -> dict[str, Any]:
         "missing_packages": missing_packages(questions["packages"]),
         "firewall": Path("/etc/systemd/system/ibgateway-firewall.service").exists(),
         "differing": differing(questions["wanted"]),
+        "instances": instances(Path("/etc/ibgateway")),
         "leftover": [path for path in questions["unwanted"] if os.path.lexists(path)],
         "releases": releases(Path("/opt/ibgateway/releases")),
     }
