@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Old name -> new name, or a sentence that says what to do instead. Kept while somebody may upgrade from there.
+# Old name -> new name, or a sentence that says what to do instead. Kept while one may upgrade from there.
 RENAMED: dict[str, str] = {}
 
 

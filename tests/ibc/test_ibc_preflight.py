@@ -149,5 +149,18 @@ def test_old_windows_are_a_warning() -> None:
     }
     (warn,) = [task for task in PREFLIGHT if task["name"] == "Warn about the schedules"]
     expression = warn["vars"]["_ibc_warnings"].strip().removeprefix("{{").removesuffix("}}")
-    (told,) = role(ibc_reset_windows=windows, ibc_region="america").value(expression)
+    alone = {"inventory_hostname": "vps1", "_ibc_clashes": []}
+    (told,) = role(ibc_reset_windows=windows, ibc_region="america", **alone).value(expression)
     assert told.startswith("live: The reset windows were compared with")
+
+
+def test_weekly_logins_of_several_hosts_are_compared_once() -> None:
+    (warn,) = [task for task in PREFLIGHT if task["name"] == "Warn about the schedules"]
+    expression = warn["vars"]["_ibc_clashes"].strip().removeprefix("{{").removesuffix("}}")
+    login = {"at": 5, "said": "Sun 09:30 Etc/UTC"}
+    hosts = {name: {"_ibc_logins": {f"live ({name})": login}} for name in ("vps1", "vps2")}
+    hosts["unreachable"] = {}
+    known = {"hostvars": hosts, "ansible_play_batch": ["vps1", "unreachable", "vps2"]}
+    (told,) = role(inventory_hostname="vps1", **known).value(expression)
+    assert told.startswith("The weekly logins of live (vps1) (Sun 09:30 Etc/UTC) and live (vps2)")
+    assert role(inventory_hostname="vps2", **known).value(expression) == []

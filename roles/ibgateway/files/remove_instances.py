@@ -2,7 +2,7 @@
 
 Usage: remove_instances.py [--check] NAME…
 
-Each is logged out and stopped, its timers and units are disabled, its configuration goes, and its credentials.
+Each is logged out and stopped; its timers and units are disabled; its configuration and credentials go.
 /var/lib/ibgateway/NAME stays: settings, events and what else it recorded. With --check nothing is done. The
 role runs this as root over standard input and reads a JSON list of what stays: `name`, `data` and `mib` each.
 """
