@@ -21,7 +21,7 @@ def test_what_would_be_removed_is_said_and_not_done(fleet: Any, renamed: dict[st
     pid = paper.wait_for("ready")["java_pid"]
     run = fleet.run("--limit", HOST, "--check", "--tags=ibgateway", hosts=renamed)
     assert run.code == 0, run.output
-    assert "Would be removed, for it is no longer in ibgateway_instances: instance 'paper'" in run.output
+    assert "Would be removed, for it is no longer in ibgateway_instances: instance paper" in run.output
     assert paper.status()["java_pid"] == pid
 
 
@@ -29,7 +29,7 @@ def test_it_is_logged_out_and_gone_and_its_data_stays(fleet: Any, renamed: dict[
     host, paper = fleet.host(HOST), fleet.instance(HOST, "paper")
     run = fleet.run("--limit", HOST, hosts=renamed)
     assert run.code == 0, run.output
-    assert "instance 'paper', which was logged out" in run.output
+    assert "instance paper, which was logged out" in run.output
     assert "stays in /var/lib/ibgateway/paper" in run.output
     assert paper.events()[-1]["type"] == "stopped"
     assert host.run("test -e /etc/ibgateway/paper -o -e /run/ibgateway/paper").rc == 1
