@@ -35,6 +35,7 @@ OVERRIDES = {
     "region": "ibc_region",
     "login": "ibc_login",
     "login_budget": "ibc_login_budget",
+    "market_hours": "ibc_market_hours",
 }
 FULL_NAMES = {full: short for short, full in OVERRIDES.items()}
 # In the order of how likely each is meant: of equally near names the first is suggested.
@@ -46,7 +47,7 @@ VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 CHOICES = {
     "mode": ("live", "paper"),
     "java_source": ("installer", "debian"),
-    "restart": ("planned", "now"),
+    "restart": ("planned", "now", "never"),
     "region": ("auto", "america", "europe", "asia"),
     "login": ("consent", "auto"),
 }

@@ -180,7 +180,7 @@ def test_soft_restart_that_does_not_come(box, systemd, ibc, run, monkeypatch):
 def test_soft_restart_only_when_ready(systemd, ibc, run, state, active):
     systemd.set(active)
     systemd.state(state)
-    code, _, err = run("restart", "live", "--soft")
+    code, _, err = run("restart", "live", "--soft", "--force")
     assert code == 5
     assert "only be restarted by its token while it is ready" in err
     assert ibc.received == []
@@ -189,7 +189,8 @@ def test_soft_restart_only_when_ready(systemd, ibc, run, state, active):
 def test_soft_restart_never_in_a_window(box, systemd, ibc, run, now):
     now("2026-11-25 05:00")
     systemd.ready()
-    code, _, err = run("restart", "live")
+    assert "servers reset until 02:00" in run("restart", "live")[2]
+    code, _, err = run("restart", "live", "--force")
     assert code == 5
     assert "a restart may get lost" in err
     assert ibc.received == []
@@ -213,7 +214,7 @@ def test_full_restart_asks(box, systemd, run, monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: "n")
     assert run("restart", "live", "--full")[0] == 1
-    assert systemd.calls == []
+    assert set(systemd.calls) == {"start ibgateway-guard@live.service"}
     monkeypatch.setattr("builtins.input", lambda _: "Y")
     systemd.on("restart", starts(systemd))
     assert run("restart", "live", "--full")[0] == 0

@@ -7,6 +7,7 @@ to `act.json` in the instance's run directory, where whoever started the unit re
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import budget as budgets
-from . import clock, ctl_codes, ctl_history, ctl_plan, statefile, tokenfile
+from . import clock, ctl_codes, ctl_history, ctl_plan, guard, statefile, tokenfile
 from . import consent as consents
 from . import instance as instances
 from .act_user import USER, as_service_user
@@ -203,7 +204,18 @@ def budget_reset(_host: Host, instance: instances.Instance) -> str:
     return f"the login budget of {instance.name} begins anew"
 
 
-VERBS = {"consent": consent, "soft-restart": soft_restart, "pause": pause, "budget-reset": budget_reset}
+def look_out(host: Host, instance: instances.Instance) -> str:
+    """Tell as JSON what speaks against a restart now: an operator may not ask the API himself."""
+    return json.dumps([finding.as_dict() for finding in guard.examine(host, instance.name)])
+
+
+VERBS = {
+    "consent": consent,
+    "soft-restart": soft_restart,
+    "pause": pause,
+    "budget-reset": budget_reset,
+    "guard": look_out,
+}
 
 
 # --- what they share with the appointments ----------------------------------------------------------------

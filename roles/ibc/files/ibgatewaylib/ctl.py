@@ -189,7 +189,29 @@ def _login(host: Host, options: argparse.Namespace) -> int:
 def _restart(host: Host, options: argparse.Namespace) -> int:
     from . import ctl_acts
 
-    return _follow(host, options, ctl_acts.restart, full=options.full, yes=options.yes or options.json)
+    return _follow(
+        host,
+        options,
+        ctl_acts.restart,
+        kind=options.kind,
+        yes=options.yes or options.json,
+        force=options.force,
+    )
+
+
+def _guard(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_acts, guard
+
+    host.names([options.name])
+    found = ctl_acts.look_out(host, options.name)
+    clear = all(finding["level"] != guard.BLOCKS for finding in found)
+    if options.json:
+        _print_json({"instance": options.name, "clear": clear, "findings": found})
+    else:
+        print(
+            "\n".join(f"{options.name}: {finding['text']}" for finding in found) or f"{options.name}: nothing"
+        )
+    return ctl_codes.DONE if clear else ctl_codes.NOT_NOW
 
 
 def _pause(host: Host, options: argparse.Namespace) -> int:
@@ -258,6 +280,7 @@ _COMMANDS = {
     "start": _start,
     "stop": _stop,
     "restart": _restart,
+    "guard": _guard,
     "pause": _pause,
     "budget": _budget,
     "schedule": _schedule,

@@ -91,14 +91,29 @@ def build_parser() -> argparse.ArgumentParser:
         commands, "restart", "restart by the token (--soft), or with a new login (--full)",
         "--soft (the default) takes one to two minutes and no tap. It is refused while the instance is not "
         "ready, and inside a reset window. --full logs out and in again: on a live account a tap, and always "
-        "a place in the login budget.",
+        "a place in the login budget. --cheapest is --soft where that can be, else a stop and start. All are "
+        "refused while `guard` finds something that speaks against it, unless --force says otherwise.",
         "ibgatewayctl restart live\n  ibgatewayctl restart live --full --yes",
     )  # fmt: skip
     restart.add_argument("name", metavar="NAME")
     kind = restart.add_mutually_exclusive_group()
-    kind.add_argument("--soft", action="store_true", help="by the token, without a tap (default)")
-    kind.add_argument("--full", action="store_true", help="log out and in again: a tap on a live account")
+    for word, meaning in (
+        ("soft", "by the token, without a tap (default)"),
+        ("full", "log out and in again: a tap on a live account"),
+        ("cheapest", "by the token where that can be, else stop and start"),
+    ):
+        kind.add_argument(f"--{word}", dest="kind", action="store_const", const=word, help=meaning)
+    restart.set_defaults(kind="soft")
     restart.add_argument("-y", "--yes", action="store_true", help="with --full: do not ask")
+    restart.add_argument("--force", action="store_true", help="whatever `guard` finds")
+
+    guard = _add(
+        commands, "guard", "what speaks against a restart now",
+        "Connected API clients, open orders and positions, a reset window, the instance's market hours, a "
+        "login that is under way. Exit code 5 when there is something. Changes nothing.",
+        "ibgatewayctl guard live",
+    )  # fmt: skip
+    guard.add_argument("name", metavar="NAME")
 
     pause = _add(
         commands, "pause", "stop an instance and keep its token, before the host reboots",
