@@ -266,6 +266,32 @@ def _appointment(host: Host, options: argparse.Namespace) -> int:
     return code
 
 
+def _upgrade(host: Host, options: argparse.Namespace) -> int:
+    from . import releases, upgrade
+
+    if options.name:
+        host.names([options.name])
+    to = {"gateway_version": options.gateway_version, "ibc_version": options.ibc_version}
+    code, text, changed = ctl_codes.DONE, "", False
+    if options.verb in ("note", "begin"):
+        changed = getattr(upgrade, options.verb)(host, options.name, to, again=options.again)
+    elif options.verb == "judge":
+        verdict, text = upgrade.judge(host, options.name)
+        changed = verdict in (upgrade.GOOD, upgrade.BAD)
+    elif options.verb == "wait":
+        code = upgrade.wait(host, options.name, options.seconds, Teller(quiet=False))
+    elif options.verb == "rollback":
+        text, changed = upgrade.roll_back(host, options.name), True
+    else:
+        removed = releases.prune(host, options.keep)
+        text, changed = ", ".join(removed), bool(removed)
+    if options.json:
+        _print_json({"code": code, "changed": changed, "text": text})
+    elif text:
+        print(text)
+    return code
+
+
 def _follow(host: Host, options: argparse.Namespace, act, **more) -> int:
     host.names([options.name])
     code = act(host, options.name, Teller(quiet=options.json), **more)
@@ -294,6 +320,7 @@ _COMMANDS = {
     "log": _log,
     "events": _events,
     "appointment": _appointment,
+    "upgrade": _upgrade,
 }
 
 

@@ -228,6 +228,16 @@ def build_parser() -> argparse.ArgumentParser:
     appointment.add_argument("what", choices=("restart", "reset", "login", "stop", "start"))
     appointment.add_argument("name", metavar="NAME")
     appointment.add_argument("--json", action="store_true")
+    # For the playbooks and for ibgateway-upgrade@NAME.
+    upgrade = commands.add_parser("upgrade", description="Change releases: for the playbooks.")
+    upgrade.add_argument("verb", choices=("note", "begin", "judge", "wait", "rollback", "prune"))
+    upgrade.add_argument("name", metavar="NAME", nargs="?", default="")
+    upgrade.add_argument("--gateway-version", default="")
+    upgrade.add_argument("--ibc-version", default="")
+    upgrade.add_argument("--again", action="store_true")
+    upgrade.add_argument("--seconds", type=float, default=600.0)
+    upgrade.add_argument("--keep", type=int, default=2)
+    upgrade.add_argument("--json", action="store_true")
     return parser
 
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from . import (
+    backup,
     config,
     credentials,
     display,
@@ -147,6 +148,7 @@ class Launcher:
         if refused := self._await_gate() or self._await_display():
             return refused
         command = self._command()
+        self._back_up()
         config.write(instance, ini, secrets)
         if not command.resumes:
             decision = self._gate.enter()
@@ -194,6 +196,19 @@ class Launcher:
             self._java.clean_up()
             self._drop_probe()
         return self._conclude(status, command, time.monotonic() - began, settings)
+
+    def _back_up(self) -> None:
+        """Copy the settings before a release that never ran here may change them."""
+        place = backup.due(self._instance)
+        if place is None:
+            return
+        self._show("starting", "copying the settings before an upgrade")
+        try:
+            backup.make(self._instance, place)
+            self._say(f"settings copied to {place}")
+        except OSError as error:
+            # A session is worth more than its copy.
+            self._say(str(error), 3)
 
     def _command(self) -> javacmd.JavaCommand:
         """The command to start Java with now; a token that cannot be used is set aside."""
