@@ -1,4 +1,4 @@
-"""Each file's tests begin outside the reset windows, all instances ready with the old release, and nothing pending."""
+"""Each test begins outside the reset windows, with the old release, all ready and nothing pending."""
 
 import json
 import os
