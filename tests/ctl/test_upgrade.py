@@ -250,6 +250,11 @@ def test_rollback_after_a_good_upgrade_is_a_change_like_another(box, host, syste
     assert "10.45.1 → 10.37.1" in upgrade.roll_back(host, "live")
     assert here(box) == OLD
     assert (record(box)["pending"]["from"], record(box)["left"]["versions"]) == (NEW, NEW)
+    runs(systemd, OLD)
+    write_events(box, ("2026-11-25 15:03", "starting", OLD), ("2026-11-25 15:03", "ready", {}))
+    assert upgrade.judge(host, "live")[0] == upgrade.GOOD
+    with pytest.raises(CtlError, match="rolled back by hand"):
+        upgrade.note(host, "live", NEW, again=False)
 
 
 def test_rollback_of_what_has_not_started_yet(box, host):

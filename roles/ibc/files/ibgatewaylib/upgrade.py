@@ -124,7 +124,7 @@ def judge(host: Host, name: str, *, in_time: bool = True) -> tuple[str, str]:
             return NOTHING, f"{name}: {step} is noted, and takes effect when the playbook is run again"
         verdict, why = look(host, instance, pending, in_time=in_time)
         if verdict == GOOD:
-            releases.write(instance, {"pending": None, "previous": pending["from"], "left": None})
+            releases.write(instance, record | {"pending": None, "previous": pending["from"]})
             act.emit(instance, "upgraded", {"from": pending["from"], "to": pending["to"], "text": step})
             return GOOD, f"{name}: {step}, and ready"
         if verdict == BAD:
