@@ -45,7 +45,8 @@ def back_to_old(instance: Instance) -> None:
     """Have an instance run the old release, with nothing pending and nothing remembered."""
     host, name = instance.host, instance.name
     seams.plan(instance)
-    if instance.status()["gateway_version"] != OLD or instance.status()["pending"]:
+    status = instance.status()
+    if status["gateway_version"] != OLD or status["pending"] or status["state"] != "ready":
         host.check_output("ibgatewayctl stop %s", name)
         host.check_output(
             f"ibgatewayctl upgrade begin {name} --gateway-version {OLD} --ibc-version 3.25.0 --again"

@@ -22,8 +22,16 @@ class Broker(FakeApi):
         self.positions = ["10", "0"]
         self.orders = ["Submitted", "PreSubmitted", "Filled"]
         self.read_only = False
+        self.taken = 0
 
     def serve(self, connection: socket.socket) -> None:
+        if self.taken:
+            self.taken -= 1
+            connection.recv(100)
+            self._frame(connection, "187", "20261125 10:00:00 EST")
+            connection.recv(100)
+            self._frame(connection, "4", "2", "-1", "326", "client id already in use")
+            return
         super().serve(connection)
         asked = b""
         while asked.count(b"\0") < 2 * 3 + 4:
@@ -92,6 +100,14 @@ def test_what_a_read_only_api_does_not_tell_is_only_noted(run, calm):
     answer = json.loads(run("guard", "live", "--json")[1])
     assert answer["clear"]
     assert [(one["kind"], one["level"]) for one in answer["findings"]] == [("unknown", "note")]
+
+
+def test_client_ids_in_use_are_left_to_their_programs(run, broker, systemd):
+    systemd.ready()
+    broker.taken = 2
+    assert "2 open orders" in run("guard", "live")[1]
+    broker.taken = 3
+    assert "client ids 967 to 969 are in use" in run("guard", "live")[1]
 
 
 def test_an_api_that_does_not_answer_is_no_reason_against_it(run, systemd):

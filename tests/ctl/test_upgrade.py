@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ctl_stand_ins import UNIT, write_events
@@ -26,6 +27,7 @@ def places(tmp_path, monkeypatch):
         for version in versions:
             (found[key] / version).mkdir(parents=True)
             (found[key] / version / ".installed").touch()
+            os.utime(found[key] / version / ".installed", (0, float(version.replace(".", ""))))
     for function in (releases.require_installed, releases.switch, releases.prune):
         monkeypatch.setattr(function, "__defaults__", (found,))
     return found
@@ -156,7 +158,18 @@ def test_too_late_is_a_failure_but_a_tap_may_take_its_time(host, systemd):
     systemd.set("activating")
     runs(systemd, NEW, "two_factor")
     assert upgrade.judge(host, "live", in_time=False)[0] == upgrade.WAITS
+    runs(systemd, NEW, "deferred")
+    assert upgrade.judge(host, "live", in_time=False)[0] == upgrade.WAITS
     runs(systemd, NEW, "starting")
+    assert upgrade.judge(host, "live", in_time=False)[0] == upgrade.BAD
+
+
+def test_a_pause_after_a_failure_is_no_reason_to_wait_longer(box, host, systemd):
+    upgrade.begin(host, "live", NEW)
+    systemd.set("activating")
+    runs(systemd, NEW, "deferred")
+    trial(box, ("crashed", {}))
+    assert upgrade.judge(host, "live")[0] == upgrade.WAITS
     assert upgrade.judge(host, "live", in_time=False)[0] == upgrade.BAD
 
 
@@ -299,3 +312,50 @@ def test_the_command_as_the_playbooks_use_it(box, host, capsys):
         assert json.loads(capsys.readouterr().out)["changed"] is changed
     assert ctl.main(["upgrade", "rollback", "live", "--json"], box.etc.parent) == 0
     assert "10.45.1 → 10.37.1" in json.loads(capsys.readouterr().out)["text"]
+
+
+# --- waiting for the verdict ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    """Each pause of the one who waits is a minute; what happens then is in the list."""
+    happens: list = []
+    clock = [0.0]
+
+    def sleep(_: float) -> None:
+        clock[0] += 60
+        if happens:
+            happens.pop(0)()
+
+    monkeypatch.setattr(upgrade.time, "sleep", sleep)
+    monkeypatch.setattr(upgrade.time, "monotonic", lambda: clock[0])
+    return happens
+
+
+def test_waiting_counts_from_the_start_on_and_ends_with_the_verdict(box, host, systemd, ticks):
+    upgrade.begin(host, "live", NEW)
+    systemd.set("activating")
+    ticks += [lambda: None, lambda: (runs(systemd, NEW, "starting"), trial(box))]
+    said: list[str] = []
+    assert upgrade.wait(host, "live", 90, said.append) == 1
+    assert "not ready in time" in said[0]
+    assert here(box) == OLD
+
+
+@pytest.mark.parametrize(("state", "active"), [("two_factor", "activating"), ("parked", "failed")])
+def test_waiting_ends_where_it_is_up_to_the_operator(box, host, systemd, ticks, state, active):
+    upgrade.begin(host, "live", NEW)
+    systemd.set(active)
+    runs(systemd, NEW, state, end={"code": 77, "reason": "consent"})
+    trial(box)
+    said: list[str] = []
+    assert upgrade.wait(host, "live", 90, said.append) == 5
+    assert "judged when it gets ready" in said[0]
+    assert here(box) == NEW
+
+
+def test_waiting_for_a_start_that_nobody_asked_for_ends(host, systemd, ticks):
+    upgrade.begin(host, "live", NEW)
+    runs(systemd, OLD, "ready")
+    assert upgrade.wait(host, "live", 90, lambda _: None) == 5

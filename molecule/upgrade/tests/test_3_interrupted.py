@@ -15,7 +15,7 @@ PLAYBOOK = "playbooks/upgrade.yml"
     [
         "Copy installers from the controller",
         "Install IB Gateway",
-        "Install IBC",
+        "Stop before anything is switched",
         "Have the next start use them",
         "Ask the instances for their state",
         "Remove the releases that nothing needs any more",

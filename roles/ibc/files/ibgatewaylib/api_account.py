@@ -10,11 +10,13 @@ import socket
 import time
 
 from . import api_wire
-from .api_probe import CLIENT_ID
 
+CLIENT_IDS = (969, 968, 967)
+"""Below those of our probes (970 and 971) and of the watcher (972 to 979), tried in turn."""
 _ORDER_STATUS, _OPEN_ORDER_END, _POSITION, _POSITION_END = "3", "53", "61", "62"
 _READ_ONLY = "321"
 """The error of a request that a read-only API does not allow."""
+_IN_USE = "326"
 _DONE = ("Filled", "Cancelled", "ApiCancelled", "Inactive")
 _AMOUNT, _STATUS, _PERMANENT_ID = 14, 2, 6
 """Where a position has its size, and an order's status its word and the id that no two orders share."""
@@ -31,24 +33,32 @@ class Account:
         self.problem = ""
 
 
-def ask(port: int, seconds: float = 5.0, client_id: int = CLIENT_ID + 2) -> Account:
+class _IdInUseError(OSError):
+    """Another program has this client id."""
+
+
+def ask(port: int, seconds: float = 5.0) -> Account:
     """Count the open orders and the positions of all accounts.
 
     Args:
         port: TCP port of the API on 127.0.0.1.
-        seconds: hard deadline.
-        client_id: must not be in use.
+        seconds: hard deadline of each attempt; there are several only where client ids are in use.
 
     Returns:
         what was told until the deadline.
     """
-    found = Account()
-    deadline = time.monotonic() + seconds
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=seconds) as link:
-            _converse(link, client_id, deadline, found)
-    except (OSError, api_wire.WireError) as error:
-        found.problem = found.problem or f"the API does not tell ({error})"
+    for client_id in CLIENT_IDS:
+        found = Account()
+        deadline = time.monotonic() + seconds
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=seconds) as link:
+                _converse(link, client_id, deadline, found)
+        except _IdInUseError as error:
+            found.problem = f"the API does not tell ({error})"
+            continue
+        except (OSError, api_wire.WireError) as error:
+            found.problem = found.problem or f"the API does not tell ({error})"
+        return found
     return found
 
 
@@ -80,6 +90,8 @@ def _converse(link: socket.socket, client_id: int, deadline: float, found: Accou
             orders.add(fields[_PERMANENT_ID])
         elif kind == _OPEN_ORDER_END:
             found.orders = len(orders)
+        elif kind == api_wire.ERROR and len(fields) > 3 and fields[3] == _IN_USE:
+            raise _IdInUseError(f"client ids {CLIENT_IDS[-1]} to {CLIENT_IDS[0]} are in use")
         elif kind == api_wire.ERROR and len(fields) > 3 and fields[3] == _READ_ONLY:
             found.problem = "the API is read-only and does not tell the open orders"
             found.orders = -1

@@ -196,6 +196,7 @@ def _restart(host: Host, options: argparse.Namespace) -> int:
         kind=options.kind,
         yes=options.yes or options.json,
         force=options.force,
+        follow=not options.no_follow,
     )
 
 

@@ -47,7 +47,7 @@ def login(host: Host, name: str, say) -> int:
     return _log_in(host, name, say, status)
 
 
-def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool) -> int:
+def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool, follow: bool = True) -> int:
     """Restart by the token, or with a new login.
 
     Args:
@@ -57,6 +57,7 @@ def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool) ->
         kind: soft, full (log out and in again), or cheapest (soft, or what else costs no tap).
         yes: do not ask whether a full one is meant.
         force: whatever speaks against it now.
+        follow: until it is ready; otherwise only until it is asked for, for who follows it in another way.
 
     Returns:
         the exit code.
@@ -72,8 +73,10 @@ def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool) ->
             _confirm(name, status["mode"])
         return _log_in(host, name, say, status)
     if kind == "cheapest" and not _by_token(status):
-        return _start_anew(host, name, say, status)
+        return _start_anew(host, name, say, status, follow=follow)
     say(privileged(host, "soft-restart", name))
+    if not follow:
+        return ctl_codes.DONE
     return ctl_follow.until_ready(
         host, name, say, not_pid=status["unit"]["main_pid"], begins=ctl_follow.RESTART_BEGINS
     )
@@ -105,7 +108,7 @@ def _by_token(status: dict) -> bool:
     return status["state"] == "ready" and status["mode"] == "live"
 
 
-def _start_anew(host: Host, name: str, say, status: dict) -> int:
+def _start_anew(host: Host, name: str, say, status: dict, *, follow: bool) -> int:
     """Stop and start what has no session that a tap was spent on; the start asks the gate, as every start."""
     unit = f"ibgateway@{name}.service"
     if status["unit"]["active_state"] in ("inactive", "failed"):
@@ -115,6 +118,8 @@ def _start_anew(host: Host, name: str, say, status: dict) -> int:
     manage("reset-failed", unit)
     manage("try-restart", unit)
     say(f"{name} stops, and starts again")
+    if not follow:
+        return ctl_codes.DONE
     return ctl_follow.until_ready(
         host, name, say, not_pid=status["unit"]["main_pid"], begins=ctl_follow.RESTART_BEGINS
     )

@@ -106,6 +106,9 @@ def build_parser() -> argparse.ArgumentParser:
     restart.set_defaults(kind="soft")
     restart.add_argument("-y", "--yes", action="store_true", help="with --full: do not ask")
     restart.add_argument("--force", action="store_true", help="whatever `guard` finds")
+    restart.add_argument(
+        "--no-follow", action="store_true", help="return once it is asked for (not with --full)"
+    )
 
     guard = _add(
         commands, "guard", "what speaks against a restart now",

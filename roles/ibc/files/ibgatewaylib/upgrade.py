@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import time
 
-from . import act, backup, ctl_codes, ctl_history, releases
+from . import act, backup, ctl_codes, ctl_follow, ctl_history, releases
 from .act_user import as_service_user
 from .appointment import Lock
 from .ctl_host import CtlError, Host, manage, parse_time
@@ -32,6 +32,7 @@ NOT_THE_RELEASE = frozenset(
 _FAILURES = ("crashed", "stuck", "unknown_dialog", "configuration_invalid")
 _ENOUGH = 2
 """Runs of a release that failed, in a row, after which it is left though the launcher would go on trying."""
+_UNTRIED = "it takes effect at the next start"
 _PAUSE = 2.0
 
 
@@ -149,7 +150,7 @@ def look(host: Host, instance: Instance, pending: dict, *, in_time: bool) -> tup
     begun = (parse_time(status.get("started")) or 0.0) >= since
     runs_it = begun and releases.said_by(status) == pending["to"]
     if not trial and not runs_it:
-        return WAITS, "it takes effect at the next start"
+        return WAITS, _UNTRIED
     if any(kind == "ready" for _, kind, _ in trial):
         return GOOD, "it got ready"
     outlived = ctl_history.token_outlived(
@@ -162,7 +163,9 @@ def look(host: Host, instance: Instance, pending: dict, *, in_time: bool) -> tup
         return BAD, str(status["status"])
     if len(failures) >= _ENOUGH or (failures and down and status["state"] != "stopped"):
         return BAD, failures[-1]
-    if not in_time and status["state"] not in ("two_factor", "deferred") and not down:
+    # A tap, or the end of a reset window, may take its time; a pause after a failure may not.
+    patient = status["state"] in ("two_factor", "deferred") and not failures
+    if not in_time and not patient and not down:
         return BAD, f"it is not ready in time: {status['status']}"
     return WAITS, str(status["status"])
 
@@ -173,22 +176,26 @@ def wait(host: Host, name: str, seconds: float, say) -> int:
     Args:
         host: this host.
         name: a known instance.
-        seconds: how long the new one may take to get ready; a tap that is waited for does not count.
+        seconds: how long the new one may take to get ready, from its start on.
         say: a Teller.
 
     Returns:
         the exit code: done, failed, or not now where it waits for the operator.
     """
-    deadline = time.monotonic() + seconds
+    begins = time.monotonic() + ctl_follow.RESTART_BEGINS
+    deadline = None
     while True:
-        late = time.monotonic() > deadline
-        verdict, sentence = judge(host, name, in_time=not late)
-        status = host.status(name)
-        down = status["unit"]["active_state"] in ("inactive", "failed")
+        now = time.monotonic()
+        verdict, sentence = judge(host, name, in_time=deadline is None or now <= deadline)
         if verdict != WAITS:
             say(sentence)
             return ctl_codes.FAILED if verdict == BAD else ctl_codes.DONE
-        if down or (late and status["state"] != "two_factor"):
+        if deadline is None and not sentence.endswith(_UNTRIED):
+            deadline = now + seconds
+        status = host.status(name)
+        down = status["unit"]["active_state"] in ("inactive", "failed")
+        # Late, and not judged as bad: it waits for a tap, or for the end of a reset window.
+        if down or now > (begins if deadline is None else deadline):
             say(f"{sentence}; it is judged when it gets ready")
             return ctl_codes.NOT_NOW
         time.sleep(_PAUSE)
