@@ -196,6 +196,15 @@ def test_soft_restart_never_in_a_window(box, systemd, ibc, run, now):
     assert ibc.received == []
 
 
+def test_soft_restart_asked_for_twice_is_one(systemd, ibc, run):
+    systemd.ready()
+    ibc.answer = "ERROR RESTART already in progress:"
+    ibc.on["RESTART"] = lambda: systemd.ready(88)
+    assert run("restart", "live")[0] == 0
+    ibc.answer = "ERROR unexpected:"
+    assert "IBC did not take RESTART" in run("restart", "live")[2]
+
+
 def test_soft_restart_when_the_token_is_gone(box, systemd, ibc, run):
     systemd.ready()
     full_login(box, "2026-11-15 14:30")

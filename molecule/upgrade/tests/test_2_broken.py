@@ -27,7 +27,7 @@ def test_now_it_does_not_start_or_does_not_get_ready(
     upgrade: Callable[..., Run], live: Instance, phone: Phone, effect: str
 ):
     live.simulate("set", effect)
-    before, seen, told = counts(live), len(live.events()), phone.last()
+    before, seen = counts(live), len(live.events())
 
     run = upgrade(instance="live", ibgateway_restart="now", wait_seconds=20)
 
@@ -36,7 +36,8 @@ def test_now_it_does_not_start_or_does_not_get_ready(
     is_back(live, seen)
     assert since(live, before)["logins"] == 0
     assert since(live, before)["pushes.sent"] == 0
-    phone.wait_for("New release left again", told)
+    # One incident, as long as it is open, whichever of the tests came first.
+    phone.wait_for("New release left again")
 
 
 def test_planned_and_it_does_not_start(upgrade: Callable[..., Run], live: Instance):
@@ -45,7 +46,8 @@ def test_planned_and_it_does_not_start(upgrade: Callable[..., Run], live: Instan
     assert upgrade(instance="live").code == 0
     live.simulate("restart-now")
     crashed = live.wait_for_event("crashed", seen, 60)
-    live.wait_for_event("crashed", 1 + live.events().index(crashed), 60)
+    # The second start waits for a minute.
+    live.wait_for_event("crashed", 1 + live.events().index(crashed), 90)
 
     judged(live)
 

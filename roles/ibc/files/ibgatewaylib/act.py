@@ -228,7 +228,12 @@ def command_restart(instance: instances.Instance, reason: str) -> str:
         CtlError: the event cannot be written, or IBC did not take the command.
     """
     emit(instance, "restart_planned", {"kind": "soft", "reason": reason})
-    _command(instance, "RESTART")
+    try:
+        send(instance.command_port, "RESTART")
+    except CommandFailed as failed:
+        # Asked for twice, such as by a playbook that was killed and is run again: the first one counts.
+        if "already in progress" not in str(failed):
+            raise _not_taken(instance, "RESTART", failed) from None
     return f"{instance.name} restarts by its token within about a minute, without a tap"
 
 
@@ -291,9 +296,11 @@ def _command(instance: instances.Instance, verb: str) -> str:
     try:
         return send(instance.command_port, verb)
     except CommandFailed as failed:
-        raise CtlError(
-            f"IBC did not take {verb} ({failed}): see `ibgatewayctl log {instance.name}`"
-        ) from None
+        raise _not_taken(instance, verb, failed) from None
+
+
+def _not_taken(instance: instances.Instance, verb: str, failed: CommandFailed) -> CtlError:
+    return CtlError(f"IBC did not take {verb} ({failed}): see `ibgatewayctl log {instance.name}`")
 
 
 def _zone(instance: instances.Instance):
