@@ -92,7 +92,7 @@ class Launcher:
         self._gate = gate.Gate(instance)
         self._previous = previous.read(instance.run_dir)
         self._last_login = self._previous.last_login
-        # How often another release came to nothing says nothing about this one, and shall not keep it waiting.
+        # How often another release came to nothing shall not keep this one waiting.
         same = self._previous.versions in ((instance.gateway_version, instance.ibc_version), (None, None))
         self._failures = self._previous.failures if same else 0
         self._deferred_until: str | None = None
