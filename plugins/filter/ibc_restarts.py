@@ -39,7 +39,7 @@ def ibc_restarts(
     Returns:
         For each instance that runs with something old: `instance`, `mode`, `reasons`, `restart` (its policy),
         `at` (when it restarts by itself, RFC 3339 in UTC; None in this run, or never), `tap` (that restart
-        costs one), and `text`, all of it in a sentence.
+        costs one: none that a playbook makes does), and `text`, all of it in a sentence.
     """
     moment = datetime.fromisoformat(now) if now else datetime.now(UTC)
     resolved = {instance["name"]: instance for instance in instances}
@@ -83,7 +83,6 @@ def _reasons(state: Mapping[str, Any], contents: Mapping[str, str], fresh: Itera
 def _restart(
     instance: Mapping[str, Any], state: Mapping[str, Any], reasons: list[str], now: datetime
 ) -> dict[str, Any]:
-    live = instance["mode"] == "live"
     due = None if instance["restart"] == "now" else _next_restart(instance, state, now)
     made = {
         "instance": instance["name"],
@@ -91,7 +90,7 @@ def _restart(
         "reasons": reasons,
         "restart": instance["restart"],
         "at": due.isoformat().replace("+00:00", "Z") if due else None,
-        "tap": live and instance["restart"] == "now",
+        "tap": False,
     }
     return made | {"text": _text(made, instance, due)}
 
@@ -116,18 +115,19 @@ def _text(made: Mapping[str, Any], instance: Mapping[str, Any], due: datetime | 
     name, live = made["instance"], made["mode"] == "live"
     head = f"restart pending ({', '.join(made['reasons'])})"
     if made["restart"] == "now":
-        how = "by logging out and in, without a tap"
-        if live and instance["login"] == "consent":
-            how = f"by logging out; then it waits for your tap, with: ibgatewayctl login {name}"
-        elif live:
-            how = "by logging out and in, which costs a tap"
-        return f"{head}: ibgateway_restart is now, so the run makes it, {how}"
+        how = "by its token" if live else "by a stop and a start"
+        return f"{head}: ibgateway_restart is now, so the run makes it, {how}, without a tap"
     if due is None:
         when = "there is no daily restart, so it waits for yours"
     else:
         local = due.astimezone(zones.find(instance["timezone"]))
         when = f"by itself at the daily restart, {local:%a %d %b %H:%M} {instance['timezone']}, without a tap"
-    return f"{head}: {when}; at once, {'by its token, ' if live else ''}with: ibgatewayctl restart {name}"
+    if made["restart"] == "never":
+        when = f"ibgateway_restart is never, so no playbook makes it; {when}"
+    how = "" if live else " --cheapest"
+    return (
+        f"{head}: {when}; at once, {'by its token, ' if live else ''}with: ibgatewayctl restart {name}{how}"
+    )
 
 
 class FilterModule:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles" / "ibc" / "files"))
-from ibgatewaylib.schedule import compiler, windows
+from ibgatewaylib.schedule import compiler, market, windows
 
 
 def ibc_schedule(
@@ -66,6 +66,7 @@ def ibc_schedule_problems(
     """
     problems = []
     for instance in instances:
+        problems += _hours_problems(instance)
         try:
             _compile(instance, reset_windows, (jts_ini or {}).get(instance["name"], ""))
         except windows.BadWindowsError as refused:
@@ -95,6 +96,20 @@ def ibc_schedule_warnings(
         for warning in schedule["warnings"]:
             found.setdefault(warning, []).append(name)
     return [f"{', '.join(names)}: {warning}" for warning, names in found.items()]
+
+
+def _hours_problems(instance: Mapping[str, Any]) -> list[str]:
+    where = f"Instance '{instance['name']}'"
+    hours = instance.get("market_hours") or []
+    if isinstance(hours, str) or not isinstance(hours, Iterable):
+        return [f"{where}: market_hours must be a list, such as ['{market.EXAMPLE}']."]
+    problems = []
+    for text in hours:
+        try:
+            market.Hours(text)
+        except market.BadHoursError as refused:
+            problems.append(f"{where}: {refused}.")
+    return problems
 
 
 def _compile(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -35,6 +35,7 @@ OVERRIDES = {
     "region": "ibc_region",
     "login": "ibc_login",
     "login_budget": "ibc_login_budget",
+    "market_hours": "ibc_market_hours",
 }
 FULL_NAMES = {full: short for short, full in OVERRIDES.items()}
 # In the order of how likely each is meant: of equally near names the first is suggested.
@@ -46,7 +47,7 @@ VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 CHOICES = {
     "mode": ("live", "paper"),
     "java_source": ("installer", "debian"),
-    "restart": ("planned", "now"),
+    "restart": ("planned", "now", "never"),
     "region": ("auto", "america", "europe", "asia"),
     "login": ("consent", "auto"),
 }
@@ -81,6 +82,29 @@ def ibgateway_resolve(instances: Any, defaults: Mapping[str, Any]) -> list[dict[
 def ibgateway_public(instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return resolved instances without user name and password, for loops that print items."""
     return [{key: value for key, value in item.items() if key not in SECRETS} for item in instances]
+
+
+def ibgateway_at_version(
+    instances: Any, names: Iterable[str], version: str = "", ibc_version: str = ""
+) -> Any:
+    """Return the operator's list with other versions for some of its instances.
+
+    Args:
+        instances: the operator's list.
+        names: whose versions; none for all.
+        version: of IB Gateway; empty leaves what the inventory says.
+        ibc_version: of IBC; empty leaves what the inventory says.
+    """
+    names = list(names)
+    wanted = {key: str(value) for key, value in (("version", version), ("ibc_version", ibc_version)) if value}
+    if not wanted or isinstance(instances, str | Mapping) or not hasattr(instances, "__iter__"):
+        return instances
+    return [
+        {**{key: value for key, value in entry.items() if FULL_NAMES.get(key, key) not in wanted}, **wanted}
+        if isinstance(entry, Mapping) and (not names or entry.get("name") in names)
+        else entry
+        for entry in instances
+    ]
 
 
 def _resolve_one(instance: Any, index: int, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,4 +238,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names used in templates."""
-        return {"ibgateway_resolve": ibgateway_resolve, "ibgateway_public": ibgateway_public}
+        return {
+            "ibgateway_resolve": ibgateway_resolve,
+            "ibgateway_public": ibgateway_public,
+            "ibgateway_at_version": ibgateway_at_version,
+        }

@@ -30,6 +30,7 @@ KEYS = {
     "weekly_login": "ibc_weekly_login",
     "login": "ibc_login",
     "login_budget": "ibc_login_budget",
+    "market_hours": "ibc_market_hours",
 }
 
 

@@ -42,6 +42,8 @@ TEXTS = (
     "code.title",
     "password.days",
     "peer",
+    "position",
+    "orders",
 )
 
 STATES = (
@@ -96,7 +98,9 @@ def parse_assignments(pairs: list[str]) -> dict[str, str]:
     """
     result: dict[str, str] = {}
     for pair in pairs:
-        key, equals, value = pair.partition("=")
+        whole, equals, value = pair.partition("=")
+        # KEY@VERSION: for one version of the program, as if that release were broken.
+        key = whole.partition("@")[0]
         value = value.strip()
         if not equals:
             raise SimulatorError(f"{pair!r} is not KEY=VALUE, for example login=wrong_password,ok")
@@ -114,7 +118,7 @@ def parse_assignments(pairs: list[str]) -> dict[str, str]:
         elif key not in TEXTS:
             known = ", ".join((*SEQUENCES, *SECONDS, *TEXTS))
             raise SimulatorError(f"unknown key {key!r}; known are {known}")
-        result[key] = value
+        result[whole] = value
     return result
 
 

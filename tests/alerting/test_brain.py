@@ -258,6 +258,19 @@ def test_settings_that_differ_end_when_they_do_not(story: Story):
     assert len(loud(story.heard)) == 1  # its end is not news
 
 
+def test_a_release_that_failed_is_told_until_another_upgrade_goes_well(story: Story):
+    story.ready()
+    assert loud(story.event("upgrade_failed", text="10.37.1 → 10.45.1: crashed")) == [
+        "New release left again"
+    ]
+    restart_by_token(story)
+    assert story.open_kinds() == ["upgrade_failed"]
+    assert loud(story.event("upgraded", text="10.37.1 → 10.46.1")) == ["New release runs"]
+    assert story.open_kinds() == ["upgraded"]
+    story.wait(3700)
+    assert story.open_kinds() == []
+
+
 def test_three_full_logins_a_week_are_too_many(story: Story):
     for _ in range(3):
         story.event("starting", resumes=False)

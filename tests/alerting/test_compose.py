@@ -49,6 +49,8 @@ DETAILS = {
     },
     "settings_differ": {"text": "ReadOnlyApi: wanted yes, found false"},
     "restart_slow": {"state": "starting"},
+    "upgrade_failed": {"text": "IB Gateway 10.37.1 → 10.45.1: Java did not start"},
+    "upgraded": {"text": "IB Gateway 10.37.1 → 10.45.1"},
     "api_down": {"stage": "port", "text": "connection refused"},
     "api_wedged": {"stage": "time", "text": "no answer in 10 s, 3 connections in CLOSE_WAIT"},
     "link_lost": {"code": "1100"},

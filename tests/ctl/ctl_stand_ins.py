@@ -18,6 +18,7 @@ ACTS = {
     "ibgateway-restart-soft@": "soft-restart",
     "ibgateway-pause@": "pause",
     "ibgateway-budget-reset@": "budget-reset",
+    "ibgateway-guard@": "guard",
 }
 
 

@@ -180,7 +180,7 @@ def test_soft_restart_that_does_not_come(box, systemd, ibc, run, monkeypatch):
 def test_soft_restart_only_when_ready(systemd, ibc, run, state, active):
     systemd.set(active)
     systemd.state(state)
-    code, _, err = run("restart", "live", "--soft")
+    code, _, err = run("restart", "live", "--soft", "--force")
     assert code == 5
     assert "only be restarted by its token while it is ready" in err
     assert ibc.received == []
@@ -189,10 +189,20 @@ def test_soft_restart_only_when_ready(systemd, ibc, run, state, active):
 def test_soft_restart_never_in_a_window(box, systemd, ibc, run, now):
     now("2026-11-25 05:00")
     systemd.ready()
-    code, _, err = run("restart", "live")
+    assert "servers reset until 02:00" in run("restart", "live")[2]
+    code, _, err = run("restart", "live", "--force")
     assert code == 5
     assert "a restart may get lost" in err
     assert ibc.received == []
+
+
+def test_soft_restart_asked_for_twice_is_one(systemd, ibc, run):
+    systemd.ready()
+    ibc.answer = "ERROR RESTART already in progress:"
+    ibc.on["RESTART"] = lambda: systemd.ready(88)
+    assert run("restart", "live")[0] == 0
+    ibc.answer = "ERROR unexpected:"
+    assert "IBC did not take RESTART" in run("restart", "live")[2]
 
 
 def test_soft_restart_when_the_token_is_gone(box, systemd, ibc, run):
@@ -213,7 +223,7 @@ def test_full_restart_asks(box, systemd, run, monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: "n")
     assert run("restart", "live", "--full")[0] == 1
-    assert systemd.calls == []
+    assert set(systemd.calls) == {"start ibgateway-guard@live.service"}
     monkeypatch.setattr("builtins.input", lambda _: "Y")
     systemd.on("restart", starts(systemd))
     assert run("restart", "live", "--full")[0] == 0

@@ -184,7 +184,7 @@ def test_leftovers_go_and_modules_are_compiled(host: Path) -> None:
 
 
 SINCE = "2026-11-24T04:00:00.000Z"
-LIVE = {"name": "live", "restart": "planned"}
+LIVE = {"name": "live", "mode": "live", "restart": "planned", "daily_restart": "17:15"}
 
 
 def state(

@@ -98,18 +98,25 @@ def test_an_instance_that_is_not_ours_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("instance", "tap", "how"),
+    ("instance", "how"),
     [
-        (LIVE, True, "then it waits for your tap, with: ibgatewayctl login live"),
-        (LIVE | {"login": "auto"}, True, "by logging out and in, which costs a tap"),
-        (PAPER, False, "by logging out and in, without a tap"),
+        (LIVE, "makes it, by its token, without a tap"),
+        (PAPER, "makes it, by a stop and a start, without a tap"),
     ],
 )
-def test_now_is_made_in_the_run_and_says_what_it_costs(instance: dict, tap: bool, how: str) -> None:
+def test_now_is_made_in_the_run_and_costs_no_tap(instance: dict, how: str) -> None:
     instance = instance | {"restart": "now"}
     (found,) = ask([state(instance["name"], pending=("ibc.ini changed",))], [instance], [])
-    assert (found["at"], found["tap"]) == (None, tap)
+    assert (found["at"], found["tap"]) == (None, False)
     assert found["text"].endswith(how)
+
+
+def test_never_is_said_to_be_no_playbooks_business() -> None:
+    (found,) = ask([state(pending=("ibc.ini changed",))], [LIVE | {"restart": "never"}], [])
+    assert (
+        "ibgateway_restart is never, so no playbook makes it; by itself at the daily restart" in found["text"]
+    )
+    assert found["at"] == "2026-11-24T22:15:00Z"
 
 
 def test_where_the_login_comes_first_the_daily_restart_after_it_is_meant() -> None:

@@ -93,6 +93,8 @@ def test_the_zone_comes_from_the_instance(role: Role) -> None:
     )
 
 
-def test_toml_has_only_texts_and_numbers(role: Role, item: dict[str, Any]) -> None:
-    values = tomllib.loads(role.template("instance.toml.j2", item=item))
+def test_toml_has_only_texts_numbers_and_one_list(role: Role, item: dict[str, Any]) -> None:
+    hours = ["Mon-Fri 09:30-16:00 America/New_York"]
+    values = tomllib.loads(role.template("instance.toml.j2", item=item | {"market_hours": hours}))
+    assert values.pop("market_hours") == hours
     assert {type(value) for value in values.values()} == {str, int}

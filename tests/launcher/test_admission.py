@@ -260,3 +260,13 @@ def test_settings_are_read_back(box):
     run.wait_ready()
     assert run.stop() == 0
     assert box.types().count("settings_differ") == 1
+
+
+def test_another_release_begins_without_the_failures_of_the_one_before(box):
+    state = {"failures": 8, "state": "starting", "end": {"code": 75, "reason": "crashed"}}
+    (box.run / "state.json").write_text(
+        json.dumps({**state, "gateway_version": "10.45.1", "ibc_version": "3.25.0"})
+    )
+    box.write_toml(login="consent")
+    box.start().end()
+    assert box.state_json()["end"]["reason"] == "consent", "and not restarts"

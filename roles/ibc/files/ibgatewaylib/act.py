@@ -7,6 +7,7 @@ to `act.json` in the instance's run directory, where whoever started the unit re
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import budget as budgets
-from . import clock, ctl_codes, ctl_history, ctl_plan, statefile, tokenfile
+from . import clock, ctl_codes, ctl_history, ctl_plan, guard, statefile, tokenfile
 from . import consent as consents
 from . import instance as instances
 from .act_user import USER, as_service_user
@@ -203,7 +204,18 @@ def budget_reset(_host: Host, instance: instances.Instance) -> str:
     return f"the login budget of {instance.name} begins anew"
 
 
-VERBS = {"consent": consent, "soft-restart": soft_restart, "pause": pause, "budget-reset": budget_reset}
+def look_out(host: Host, instance: instances.Instance) -> str:
+    """Tell as JSON what speaks against a restart now: an operator may not ask the API himself."""
+    return json.dumps([finding.as_dict() for finding in guard.examine(host, instance.name)])
+
+
+VERBS = {
+    "consent": consent,
+    "soft-restart": soft_restart,
+    "pause": pause,
+    "budget-reset": budget_reset,
+    "guard": look_out,
+}
 
 
 # --- what they share with the appointments ----------------------------------------------------------------
@@ -216,7 +228,12 @@ def command_restart(instance: instances.Instance, reason: str) -> str:
         CtlError: the event cannot be written, or IBC did not take the command.
     """
     emit(instance, "restart_planned", {"kind": "soft", "reason": reason})
-    _command(instance, "RESTART")
+    try:
+        send(instance.command_port, "RESTART")
+    except CommandFailed as failed:
+        # Asked for twice, such as by a playbook that was killed and is run again: the first one counts.
+        if "already in progress" not in str(failed):
+            raise _not_taken(instance, "RESTART", failed) from None
     return f"{instance.name} restarts by its token within about a minute, without a tap"
 
 
@@ -279,9 +296,11 @@ def _command(instance: instances.Instance, verb: str) -> str:
     try:
         return send(instance.command_port, verb)
     except CommandFailed as failed:
-        raise CtlError(
-            f"IBC did not take {verb} ({failed}): see `ibgatewayctl log {instance.name}`"
-        ) from None
+        raise _not_taken(instance, verb, failed) from None
+
+
+def _not_taken(instance: instances.Instance, verb: str, failed: CommandFailed) -> CtlError:
+    return CtlError(f"IBC did not take {verb} ({failed}): see `ibgatewayctl log {instance.name}`")
 
 
 def _zone(instance: instances.Instance):

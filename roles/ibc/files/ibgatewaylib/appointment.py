@@ -8,7 +8,7 @@ import os
 import selectors
 import time
 
-from . import act, clock, ctl_history, ctl_plan, gate, statefile
+from . import act, clock, ctl_history, ctl_plan, gate, releases, statefile
 from . import appointment_rules as rules
 from .act_user import as_service_user
 from .api_probe import CLIENT_ID, ApiProbe
@@ -43,7 +43,7 @@ def keep(host: Host, what: str, name: str) -> tuple[int, dict]:
         CtlError: the facts cannot be read, or what was decided failed.
     """
     instance = host.instance(name)
-    with _Lock(instance):
+    with Lock(instance):
         # A parked instance has no launcher to do this, and its budget shall age over reboots, too.
         as_service_user(gate.Gate(instance, clock.now).checkpoint)
         facts = gather(host, instance, look=what == "reset")
@@ -55,6 +55,9 @@ def keep(host: Host, what: str, name: str) -> tuple[int, dict]:
         if decision.action in _DEEDS:
             done, code = _DEEDS[decision.action](host, instance)
             text = f"{text}; {done}" if done else text
+    if what == "restart" and releases.read(instance)["pending"]:
+        # A unit of its own, since this one may not write to /etc.
+        manage("start", f"ibgateway-upgrade@{name}.service")
     return code, {"instance": name, "appointment": what, "action": decision.action, "text": text}
 
 
@@ -216,7 +219,7 @@ def _invocation() -> str:
     return os.environ.get("INVOCATION_ID", "")
 
 
-class _Lock:
+class Lock:
     """One appointment of an instance at a time: a second one waits, and then sees what the first has done."""
 
     def __init__(self, instance: Instance) -> None:

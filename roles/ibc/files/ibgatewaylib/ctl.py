@@ -189,7 +189,30 @@ def _login(host: Host, options: argparse.Namespace) -> int:
 def _restart(host: Host, options: argparse.Namespace) -> int:
     from . import ctl_acts
 
-    return _follow(host, options, ctl_acts.restart, full=options.full, yes=options.yes or options.json)
+    return _follow(
+        host,
+        options,
+        ctl_acts.restart,
+        kind=options.kind,
+        yes=options.yes or options.json,
+        force=options.force,
+        follow=not options.no_follow,
+    )
+
+
+def _guard(host: Host, options: argparse.Namespace) -> int:
+    from . import ctl_acts, guard
+
+    host.names([options.name])
+    found = ctl_acts.look_out(host, options.name)
+    clear = all(finding["level"] != guard.BLOCKS for finding in found)
+    if options.json:
+        _print_json({"instance": options.name, "clear": clear, "findings": found})
+    else:
+        print(
+            "\n".join(f"{options.name}: {finding['text']}" for finding in found) or f"{options.name}: nothing"
+        )
+    return ctl_codes.DONE if clear else ctl_codes.NOT_NOW
 
 
 def _pause(host: Host, options: argparse.Namespace) -> int:
@@ -244,6 +267,32 @@ def _appointment(host: Host, options: argparse.Namespace) -> int:
     return code
 
 
+def _upgrade(host: Host, options: argparse.Namespace) -> int:
+    from . import releases, upgrade
+
+    if options.name:
+        host.names([options.name])
+    to = {"gateway_version": options.gateway_version, "ibc_version": options.ibc_version}
+    code, text, changed = ctl_codes.DONE, "", False
+    if options.verb in ("note", "begin"):
+        changed = getattr(upgrade, options.verb)(host, options.name, to, again=options.again)
+    elif options.verb == "judge":
+        verdict, text = upgrade.judge(host, options.name)
+        changed = verdict in (upgrade.GOOD, upgrade.BAD)
+    elif options.verb == "wait":
+        code = upgrade.wait(host, options.name, options.seconds, Teller(quiet=False))
+    elif options.verb == "rollback":
+        text, changed = upgrade.roll_back(host, options.name), True
+    else:
+        removed = releases.prune(host, options.keep)
+        text, changed = ", ".join(removed), bool(removed)
+    if options.json:
+        _print_json({"code": code, "changed": changed, "text": text})
+    elif text:
+        print(text)
+    return code
+
+
 def _follow(host: Host, options: argparse.Namespace, act, **more) -> int:
     host.names([options.name])
     code = act(host, options.name, Teller(quiet=options.json), **more)
@@ -258,6 +307,7 @@ _COMMANDS = {
     "start": _start,
     "stop": _stop,
     "restart": _restart,
+    "guard": _guard,
     "pause": _pause,
     "budget": _budget,
     "schedule": _schedule,
@@ -271,6 +321,7 @@ _COMMANDS = {
     "log": _log,
     "events": _events,
     "appointment": _appointment,
+    "upgrade": _upgrade,
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import act, ctl_codes, ctl_follow, ctl_history, statefile
+from . import act, ctl_codes, ctl_follow, ctl_history, guard, statefile
 from .ctl_host import CtlError, Host, manage, parse_time
 from .ctl_show import budget_line, local_time
 
@@ -16,6 +17,7 @@ UNITS = {
     "soft-restart": "ibgateway-restart-soft@{}.service",
     "pause": "ibgateway-pause@{}.service",
     "budget-reset": "ibgateway-budget-reset@{}.service",
+    "guard": "ibgateway-guard@{}.service",
 }
 """The units in which `act` does what needs more rights than an operator has."""
 
@@ -45,15 +47,17 @@ def login(host: Host, name: str, say) -> int:
     return _log_in(host, name, say, status)
 
 
-def restart(host: Host, name: str, say, *, full: bool, yes: bool) -> int:
+def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool, follow: bool = True) -> int:
     """Restart by the token, or with a new login.
 
     Args:
         host: this host.
         name: a known instance.
         say: a Teller.
-        full: log out and in again.
-        yes: do not ask whether that is meant.
+        kind: soft, full (log out and in again), or cheapest (soft, or what else costs no tap).
+        yes: do not ask whether a full one is meant.
+        force: whatever speaks against it now.
+        follow: until it is ready; otherwise only until it is asked for, for who follows it in another way.
 
     Returns:
         the exit code.
@@ -61,12 +65,61 @@ def restart(host: Host, name: str, say, *, full: bool, yes: bool) -> int:
     Raises:
         CtlError: not now, not permitted, or it failed.
     """
+    if not force:
+        refuse_unless_clear(host, name)
     status = host.status(name)
-    if full:
+    if kind == "full":
         if not yes:
             _confirm(name, status["mode"])
         return _log_in(host, name, say, status)
+    if kind == "cheapest" and not _by_token(status):
+        return _start_anew(host, name, say, status, follow=follow)
     say(privileged(host, "soft-restart", name))
+    if not follow:
+        return ctl_codes.DONE
+    return ctl_follow.until_ready(
+        host, name, say, not_pid=status["unit"]["main_pid"], begins=ctl_follow.RESTART_BEGINS
+    )
+
+
+def refuse_unless_clear(host: Host, name: str) -> None:
+    """Raise CtlError when something speaks against a restart now."""
+    found = look_out(host, name)
+    if against := [finding["text"] for finding in found if finding["level"] == guard.BLOCKS]:
+        raise CtlError(
+            f"{name} is not restarted now: {'; '.join(against)}. Wait, or say --force", ctl_codes.NOT_NOW
+        )
+
+
+def look_out(host: Host, name: str) -> list[dict[str, str]]:
+    """What speaks against a restart of an instance now, as `guard` tells it.
+
+    Raises:
+        CtlError: not permitted, or it cannot be found out.
+    """
+    try:
+        return json.loads(privileged(host, "guard", name))
+    except ValueError:
+        raise CtlError(f"ibgateway-guard@{name} has left no answer: see `systemctl status` of it") from None
+
+
+def _by_token(status: dict) -> bool:
+    """A paper account's token is not reliable, and its login needs no tap."""
+    return status["state"] == "ready" and status["mode"] == "live"
+
+
+def _start_anew(host: Host, name: str, say, status: dict, *, follow: bool) -> int:
+    """Stop and start what has no session that a tap was spent on; the start asks the gate, as every start."""
+    unit = f"ibgateway@{name}.service"
+    if status["unit"]["active_state"] in ("inactive", "failed"):
+        raise CtlError(f"{name} does not run: its next start uses what has changed", ctl_codes.NOT_NOW)
+    if status["mode"] == "live" and status["state"] in ("login", "two_factor"):
+        raise CtlError(f"{name} logs in right now: restart it when it is ready", ctl_codes.NOT_NOW)
+    manage("reset-failed", unit)
+    manage("try-restart", unit)
+    say(f"{name} stops, and starts again")
+    if not follow:
+        return ctl_codes.DONE
     return ctl_follow.until_ready(
         host, name, say, not_pid=status["unit"]["main_pid"], begins=ctl_follow.RESTART_BEGINS
     )

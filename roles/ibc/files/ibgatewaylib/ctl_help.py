@@ -91,14 +91,32 @@ def build_parser() -> argparse.ArgumentParser:
         commands, "restart", "restart by the token (--soft), or with a new login (--full)",
         "--soft (the default) takes one to two minutes and no tap. It is refused while the instance is not "
         "ready, and inside a reset window. --full logs out and in again: on a live account a tap, and always "
-        "a place in the login budget.",
+        "a place in the login budget. --cheapest is --soft where that can be, else a stop and start. All are "
+        "refused while `guard` finds something that speaks against it, unless --force says otherwise.",
         "ibgatewayctl restart live\n  ibgatewayctl restart live --full --yes",
     )  # fmt: skip
     restart.add_argument("name", metavar="NAME")
     kind = restart.add_mutually_exclusive_group()
-    kind.add_argument("--soft", action="store_true", help="by the token, without a tap (default)")
-    kind.add_argument("--full", action="store_true", help="log out and in again: a tap on a live account")
+    for word, meaning in (
+        ("soft", "by the token, without a tap (default)"),
+        ("full", "log out and in again: a tap on a live account"),
+        ("cheapest", "by the token where that can be, else stop and start"),
+    ):
+        kind.add_argument(f"--{word}", dest="kind", action="store_const", const=word, help=meaning)
+    restart.set_defaults(kind="soft")
     restart.add_argument("-y", "--yes", action="store_true", help="with --full: do not ask")
+    restart.add_argument("--force", action="store_true", help="whatever `guard` finds")
+    restart.add_argument(
+        "--no-follow", action="store_true", help="return once it is asked for (not with --full)"
+    )
+
+    guard = _add(
+        commands, "guard", "what speaks against a restart now",
+        "Connected API clients, open orders and positions, a reset window, the instance's market hours, a "
+        "login that is under way. Exit code 5 when there is something. Changes nothing.",
+        "ibgatewayctl guard live",
+    )  # fmt: skip
+    guard.add_argument("name", metavar="NAME")
 
     pause = _add(
         commands, "pause", "stop an instance and keep its token, before the host reboots",
@@ -213,6 +231,16 @@ def build_parser() -> argparse.ArgumentParser:
     appointment.add_argument("what", choices=("restart", "reset", "login", "stop", "start"))
     appointment.add_argument("name", metavar="NAME")
     appointment.add_argument("--json", action="store_true")
+    # For the playbooks and for ibgateway-upgrade@NAME.
+    upgrade = commands.add_parser("upgrade", description="Change releases: for the playbooks.")
+    upgrade.add_argument("verb", choices=("note", "begin", "judge", "wait", "rollback", "prune"))
+    upgrade.add_argument("name", metavar="NAME", nargs="?", default="")
+    upgrade.add_argument("--gateway-version", default="")
+    upgrade.add_argument("--ibc-version", default="")
+    upgrade.add_argument("--again", action="store_true")
+    upgrade.add_argument("--seconds", type=float, default=600.0)
+    upgrade.add_argument("--keep", type=int, default=2)
+    upgrade.add_argument("--json", action="store_true")
     return parser
 
 

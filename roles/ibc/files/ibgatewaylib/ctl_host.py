@@ -166,6 +166,10 @@ class Host:
                 now = ""
             if now != digest:
                 changed.append(f"{file} changed")
+        for key, program in (("gateway_version", "IB Gateway"), ("ibc_version", "IBC")):
+            runs, wanted = state.get(key), getattr(instance, key)
+            if runs and runs != wanted:
+                changed.append(f"{program} {runs} → {wanted}")
         started = parse_time(state.get("started"))
         for file in ("username.cred", "password.cred"):
             # The service never sees these files, so it cannot record what they were: compare times.

@@ -48,6 +48,8 @@ TYPES = frozenset(
         "consent_needed",
         "settings_differ",
         "remedy",
+        "upgraded",
+        "upgrade_failed",
     ]
 )
 

@@ -26,6 +26,8 @@ _NUMBERS = {
     "budget_hours": (1, 168),
     "budget_minutes_apart": (0, 1440),
 }
+_LISTS = ("market_hours",)
+"""Lists of texts; none where the file is from before there was such a key."""
 _CHOICES = {
     "mode": ("live", "paper"),
     "java_source": ("installer", "debian"),
@@ -64,6 +66,7 @@ class Instance:
     budget_logins: int
     budget_hours: int
     budget_minutes_apart: int
+    market_hours: tuple[str, ...]
     etc_dir: Path
 
 
@@ -94,7 +97,7 @@ def load(etc_dir: Path) -> Instance:
     known = {*_TEXTS, *_TIMES, *_PATHS, *_NUMBERS}
     if missing := sorted(known - set(data)):
         raise ConfigurationInvalid(f"{file} lacks {', '.join(missing)}: run the playbook again")
-    if unknown := sorted(set(data) - known):
+    if unknown := sorted(set(data) - known - set(_LISTS)):
         raise ConfigurationInvalid(f"{file} has an unknown key {unknown[0]}: run the playbook again")
 
     instance = Instance()
@@ -105,6 +108,8 @@ def load(etc_dir: Path) -> Instance:
         setattr(instance, key, data[key] if data[key] == "" else _text(file, key, data[key]))
     for key in _PATHS:
         setattr(instance, key, _path(file, key, data[key]))
+    for key in _LISTS:
+        setattr(instance, key, _list(file, key, data.get(key, [])))
     for key, (low, high) in _NUMBERS.items():
         setattr(instance, key, _number(file, key, data[key], low, high))
     if not NAME.fullmatch(instance.name) or instance.name != etc_dir.name:
@@ -120,6 +125,12 @@ def _text(file: Path, key: str, value: object) -> str:
         allowed = f"{', '.join(most)} or {last}"
         raise ConfigurationInvalid(f"{file}: {key} must be {allowed}, not {value!r}: {REMEDY}")
     return value
+
+
+def _list(file: Path, key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ConfigurationInvalid(f"{file}: {key} must be a list of texts, not {value!r}: {REMEDY}")
+    return tuple(_text(file, key, item) for item in value)
 
 
 def _path(file: Path, key: str, value: object) -> Path:

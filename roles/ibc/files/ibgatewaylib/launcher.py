@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from . import (
+    backup,
     config,
     credentials,
     display,
@@ -91,7 +92,9 @@ class Launcher:
         self._gate = gate.Gate(instance)
         self._previous = previous.read(instance.run_dir)
         self._last_login = self._previous.last_login
-        self._failures = self._previous.failures
+        # How often another release came to nothing shall not keep this one waiting.
+        same = self._previous.versions in ((instance.gateway_version, instance.ibc_version), (None, None))
+        self._failures = self._previous.failures if same else 0
         self._deferred_until: str | None = None
         self._deferred = ""
         self._readback: readback.ReadBack | None = None
@@ -147,6 +150,7 @@ class Launcher:
         if refused := self._await_gate() or self._await_display():
             return refused
         command = self._command()
+        self._back_up()
         config.write(instance, ini, secrets)
         if not command.resumes:
             decision = self._gate.enter()
@@ -194,6 +198,19 @@ class Launcher:
             self._java.clean_up()
             self._drop_probe()
         return self._conclude(status, command, time.monotonic() - began, settings)
+
+    def _back_up(self) -> None:
+        """Copy the settings before a release that never ran here may change them."""
+        place = backup.due(self._instance)
+        if place is None:
+            return
+        self._show("starting", "copying the settings before an upgrade")
+        try:
+            backup.make(self._instance, place)
+            self._say(f"settings copied to {place}")
+        except OSError as error:
+            # A session is worth more than its copy.
+            self._say(str(error), 3)
 
     def _command(self) -> javacmd.JavaCommand:
         """The command to start Java with now; a token that cannot be used is set aside."""

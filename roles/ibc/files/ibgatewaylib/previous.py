@@ -16,15 +16,17 @@ class Previous:
         reason: why it ended (a word of `reasons.REASONS`), empty unless this start is its continuation.
         sentence: the same for people.
         compared: what `readback` found last, so that the same is not told every day.
+        versions: of Gateway and of IBC; None where it is not said.
         last_login: when the credentials last led to a complete login (RFC 3339), or None.
     """
 
-    __slots__ = ("compared", "failures", "last_login", "reason", "sentence")
+    __slots__ = ("compared", "failures", "last_login", "reason", "sentence", "versions")
 
     def __init__(self, state: dict | None) -> None:
         state = state or {}
         end = state.get("end")
         end = end if isinstance(end, dict) else {}
+        self.versions = (state.get("gateway_version"), state.get("ibc_version"))
         failures = state.get("failures")
         self.failures = failures if isinstance(failures, int) and 0 <= failures < 1000 else 0
         self.last_login = state["last_login"] if isinstance(state.get("last_login"), str) else None

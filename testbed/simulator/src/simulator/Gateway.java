@@ -90,7 +90,7 @@ public final class Gateway implements MainWindow.Actions {
         settings = newSettings;
         mode = newMode;
         user = newUser;
-        api.account(new Account(newMode));
+        api.account(new Account(newMode, scenario::text));
     }
 
     String mode() {

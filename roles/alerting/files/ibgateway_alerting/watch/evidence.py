@@ -44,6 +44,8 @@ OUTLIVE_READY = (
     "password_expiring",
     "logins_too_often",
     "settings_differ",
+    "upgrade_failed",
+    "upgraded",
     "unknown_event",
     "setting_refused",
 )
@@ -292,6 +294,13 @@ class _Event:
 
     def on_settings_differ(self) -> None:
         self.fact("settings_differ", text=self.text())
+
+    def on_upgrade_failed(self) -> None:
+        self.fact("upgrade_failed", text=self.text(), evidence=self.text("evidence"))
+
+    def on_upgraded(self) -> None:
+        self.view.facts.pop("upgrade_failed", None)
+        self.fact("upgraded", text=self.text())
 
     def on_login_deferred(self) -> None:
         self.view.running = False

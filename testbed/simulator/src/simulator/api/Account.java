@@ -2,17 +2,28 @@ package simulator.api;
 
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 
-/** The one simulated account: its number, a few values, and one position. */
+/** The one simulated account: its number, a few values, and what the scenario says it holds. */
 public final class Account {
     static final String[] CONTRACT = {"756733", "SPY", "STK", "", "0.0", "", "", "ARCA", "USD", "SPY", "SPY"};
-    static final String POSITION = "10";
     static final String AVERAGE_COST = "500.25";
 
     private final String number;
+    private final UnaryOperator<String> scenario;
 
-    public Account(String mode) {
+    /** The scenario tells, by key, how many shares are held and how many orders are open. */
+    public Account(String mode, UnaryOperator<String> scenario) {
+        this.scenario = scenario;
         this.number = "live".equals(mode) ? "U1234567" : "DU1234567";
+    }
+
+    String position() {
+        return scenario.apply("position");
+    }
+
+    int orders() {
+        return Integer.parseInt(scenario.apply("orders"));
     }
 
     public String number() {

@@ -24,7 +24,7 @@ public final class ApiServer {
     private volatile ServerSocket listener;
     private Thread acceptor;
     private volatile boolean loopback;
-    private volatile Account account = new Account("live");
+    private volatile Account account = new Account("live", key -> "0");
     private volatile boolean readOnly = true;
     private volatile boolean linkDown;
     private volatile boolean competing;

@@ -21,7 +21,7 @@ final class Requests {
             case 1 -> refuse(fields.get(2), server.competing() ? 10197 : 354);
             case 3 -> placeOrder(fields);
             case 4, 58 -> cancelOrder(id, fields);
-            case 5, 16 -> client.send(53, 1);
+            case 5, 16 -> openOrders(account);
             case 6 -> accountUpdates(fields, account);
             case 7 -> client.send(55, 1, fields.get(2));
             case 8 -> client.send(9, 1, server.nextOrderId());
@@ -66,13 +66,21 @@ final class Requests {
         client.send(3, orderId, status, 0, 0, "0.0", 1_000_000 + orderId, 0, "0.0", client.clientId(), "", "0.0");
     }
 
+    /** Other programs' orders: their status alone, without the hundred fields of the order itself. */
+    private void openOrders(Account account) {
+        for (int order = 1; order <= account.orders(); order++) {
+            orderStatus(-order, "Submitted");
+        }
+        client.send(53, 1);
+    }
+
     private void accountUpdates(List<String> fields, Account account) {
         if (!"1".equals(fields.get(2))) {
             return;
         }
         account.values().forEach((key, value) -> client.send(6, 2, key, value, "USD", account.number()));
         String[] c = Account.CONTRACT;
-        client.send(7, 8, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], Account.POSITION,
+        client.send(7, 8, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], account.position(),
                 "500.25", "5002.50", Account.AVERAGE_COST, "0.0", "0.0", account.number());
         client.send(8, 1, LocalTime.now().format(DateTimeFormatter.ofPattern("HH:mm")));
         client.send(54, 1, account.number());
@@ -81,14 +89,14 @@ final class Requests {
     private void positions(Account account) {
         String[] c = Account.CONTRACT;
         client.send(61, 3, account.number(), c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10],
-                Account.POSITION, Account.AVERAGE_COST);
+                account.position(), Account.AVERAGE_COST);
         client.send(62, 1);
     }
 
     private void positionsMulti(List<String> fields, Account account) {
         String[] c = Account.CONTRACT;
         client.send(71, 1, fields.get(2), account.number(), c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9],
-                c[10], Account.POSITION, Account.AVERAGE_COST, "");
+                c[10], account.position(), Account.AVERAGE_COST, "");
         client.send(72, 1, fields.get(2));
     }
 

@@ -43,7 +43,12 @@ public final class Scenario {
             Map.entry("code", ""),
             Map.entry("code.title", "Second Factor Authentication"),
             Map.entry("password.days", "5"),
-            Map.entry("peer", "ndc1.ibllc.com:4000"));
+            Map.entry("peer", "ndc1.ibllc.com:4000"),
+            Map.entry("position", "0"),
+            Map.entry("orders", "0"));
+
+    /** As the installer named this program: "KEY@VERSION" is for this version alone, and comes before "KEY". */
+    private static final String VERSION = Scenario.class.getPackage().getImplementationVersion();
 
     private final Path file;
     private final ServerState server;
@@ -55,7 +60,7 @@ public final class Scenario {
 
     public String text(String key) {
         Properties values = Store.read(file);
-        return values.getProperty(key, DEFAULTS.get(key)).strip();
+        return values.getProperty(key + "@" + VERSION, values.getProperty(key, DEFAULTS.get(key))).strip();
     }
 
     public List<String> list(String key) {
@@ -79,7 +84,8 @@ public final class Scenario {
     /** The next entry of a sequence. An unknown entry is reported and replaced by the default. */
     public String next(String key, String fallback) {
         Properties values = Store.read(file);
-        String text = values.getProperty(key, DEFAULTS.getOrDefault(key, fallback)).strip();
+        String general = values.getProperty(key, DEFAULTS.getOrDefault(key, fallback));
+        String text = values.getProperty(key + "@" + VERSION, general).strip();
         List<String> entries = split(text);
         if (entries.isEmpty()) {
             return fallback;

@@ -1,0 +1,120 @@
+"""Each test begins outside the reset windows, with the old release, all ready and nothing pending."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from harness import seams
+from harness.instance import Instance
+from harness.phone import Phone
+from harness.site import ROOT, Run, run_site
+from testinfra.host import Host
+
+OLD, NEW = "10.37.1", "10.45.1"
+INVENTORY = Path(__file__).parent / "inventory"
+
+
+def record(instance: Instance) -> dict:
+    """What the host has noted of the instance's releases."""
+    result = instance.host.run("cat /etc/ibgateway/%s/upgrade.json", instance.name)
+    return json.loads(result.stdout) if result.rc == 0 else {}
+
+
+def counts(instance: Instance) -> dict[str, int]:
+    """What the simulated IBKR has counted: logins, pushes, token restarts."""
+    return {name: instance.counted(name) for name in ("logins", "pushes.sent", "token_restarts")}
+
+
+def since(instance: Instance, before: dict[str, int]) -> dict[str, int]:
+    """What it has counted more than before."""
+    return {name: number - before[name] for name, number in counts(instance).items()}
+
+
+def judged(instance: Instance) -> None:
+    """What the timer does ten minutes after the daily restart, now."""
+    instance.host.check_output("systemctl start ibgateway-restart@%s.service", instance.name)
+
+
+def back_to_old(instance: Instance) -> None:
+    """Have an instance run the old release, with nothing pending and nothing remembered."""
+    host, name = instance.host, instance.name
+    seams.plan(instance)
+    status = instance.status()
+    if status["gateway_version"] != OLD or status["pending"] or status["state"] != "ready":
+        host.check_output("ibgatewayctl stop %s", name)
+        host.check_output(
+            f"ibgatewayctl upgrade begin {name} --gateway-version {OLD} --ibc-version 3.25.0 --again"
+        )
+    host.check_output("rm -f /etc/ibgateway/%s/upgrade.json", name)
+    seams.log_in(instance)
+
+
+def kill_at(task: str, playbook: str, **variables: object) -> None:
+    """Run a playbook, and kill it without mercy when a task begins.
+
+    Args:
+        task: the task's name.
+        playbook: its path from the project's root.
+        **variables: extra variables.
+
+    Raises:
+        AssertionError: it ended before that task.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_BECOME"}
+    environment |= {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "PYTHONUNBUFFERED": "1",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    environment.pop("ANSIBLE_FORCE_COLOR", None)
+    command = [Path(sys.executable).parent / "ansible-playbook", f"--inventory={INVENTORY}", playbook]
+    with subprocess.Popen(
+        [*command, "--extra-vars", json.dumps(variables)],
+        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        said = []
+        for line in process.stdout or ():
+            said.append(line)
+            if line.startswith("TASK [") and task in line:
+                os.killpg(process.pid, signal.SIGKILL)
+                return
+    raise AssertionError(f"{playbook} ended before {task!r}:\n{''.join(said)}")
+
+
+@pytest.fixture(scope="session")
+def site() -> Callable[..., Run]:
+    """`site.yml` (or `playbook=`) on this scenario's host; takes arguments and extra variables."""
+    return partial(run_site, INVENTORY)
+
+
+@pytest.fixture(scope="session")
+def upgrade(site: Callable[..., Run]) -> Callable[..., Run]:
+    """`upgrade.yml` to the new release."""
+    return partial(site, playbook="playbooks/upgrade.yml", version=NEW)
+
+
+@pytest.fixture(scope="session")
+def rollback(site: Callable[..., Run]) -> Callable[..., Run]:
+    """`rollback.yml`."""
+    return partial(site, playbook="playbooks/rollback.yml")
+
+
+@pytest.fixture(scope="module")
+def phone(host: Host) -> Phone:
+    """The operator's phone."""
+    return Phone(host)
+
+
+@pytest.fixture(autouse=True)
+def everything_is_old_and_ready(host: Host, live: Instance, paper: Instance) -> None:
+    """Each test begins alike."""
+    seams.reset_now(host, False)
+    for instance in (live, paper):
+        back_to_old(instance)
