@@ -25,6 +25,19 @@ def test_what_would_be_removed_is_said_and_not_done(fleet: Any, renamed: dict[st
     assert paper.status()["java_pid"] == pid
 
 
+def test_one_that_is_in_use_stays_and_nothing_is_changed(fleet: Any, renamed: dict[str, Any]):
+    paper = fleet.instance(HOST, "paper")
+    pid = paper.wait_for("ready")["java_pid"]
+    paper.simulate("set", "orders=1")
+    run = fleet.run("--limit", HOST, hosts=renamed)
+    paper.simulate("set", "orders=0")
+    assert run.code != 0
+    assert run.changed == 0, run.output
+    assert "No longer in ibgateway_instances, and in use: paper" in run.output
+    assert "1 open order" in run.output
+    assert paper.status()["java_pid"] == pid
+
+
 def test_it_is_logged_out_and_gone_and_its_data_stays(fleet: Any, renamed: dict[str, Any]):
     host, paper = fleet.host(HOST), fleet.instance(HOST, "paper")
     run = fleet.run("--limit", HOST, hosts=renamed)
