@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import re
@@ -13,7 +14,7 @@ from alerting_tools import channel
 from ibgateway_alerting.catalogue import catalogue
 from ibgateway_alerting.model import Incident, Press
 from ibgateway_alerting.watch import login
-from ibgateway_alerting.watch.actions import CONSENT, SOFT_RESTART, Actions, Result
+from ibgateway_alerting.watch.actions import CONSENT, GUARD, SOFT_RESTART, Actions, Result
 from ibgateway_alerting.watch.compose import Context
 from ibgateway_alerting.watch.presses import (
     LABELS,
@@ -154,17 +155,41 @@ def test_mine_takes_it_on_under_the_channels_reader_or_name(desk):
     assert stored(desk, other).acknowledged_by == "second"
 
 
-def test_a_soft_restart_asks_back_first(desk):
+FOUND = json.dumps([{"kind": "orders", "level": "blocks", "text": "2 open orders"}])
+
+
+@pytest.mark.parametrize(
+    ("ok", "text", "said"),
+    [
+        (True, FOUND, "Against it: 2 open orders."),
+        (True, "[]", "Nothing speaks against it."),
+        (True, "hm", "What speaks against it could not be found out."),
+        (None, "no result", "What speaks against it could not be found out: no result"),
+    ],
+)
+def test_a_soft_restart_asks_back_first_and_names_what_speaks_against_it(desk, ok, text, said):
     desk.views["live"].state = "ready"
     incident = desk.incident("link_lost")
-    first = desk.press(desk.buttons(incident, "soft_restart", "mine")["soft_restart"])
-    assert first.accepted
-    assert desk.actions.started == []
-    assert first.actions == ("soft_restart_yes", "soft_restart_no")
-    assert "?" in first.note
-    second = desk.press(desk.buttons(incident, *first.actions)["soft_restart_yes"])
+    made = desk.buttons(incident, "soft_restart", "mine")
+    assert desk.press(made["soft_restart"]).accepted
+    assert desk.actions.started == [GUARD.format("live")]
+    desk.actions.under_way.clear()
+    with desk.store.transaction():
+        asked = desk.presses.done(result(GUARD, ok, text, desk.clock()), desk.clock())
+    assert asked.actions == ("soft_restart_yes", "soft_restart_no")
+    assert "?" in asked.note
+    assert said in asked.note
+    second = desk.press(desk.buttons(incident, *asked.actions)["soft_restart_yes"])
     assert second.accepted
-    assert desk.actions.started == [SOFT_RESTART.format("live")]
+    assert desk.actions.started == [GUARD.format("live"), SOFT_RESTART.format("live")]
+
+
+def test_a_soft_restart_is_looked_at_once(desk):
+    desk.views["live"].state = "ready"
+    first, second = desk.incident("link_lost"), desk.incident("api_down")
+    desk.press(desk.buttons(first, "soft_restart")["soft_restart"])
+    assert not desk.press(desk.buttons(second, "soft_restart")["soft_restart"]).accepted
+    assert desk.actions.started == [GUARD.format("live")]
 
 
 def test_a_soft_restart_can_be_declined(desk):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from harness import seams
 from harness.instance import Instance
-from harness.phone import Phone, labels, title_of
+from harness.phone import Phone, labels, text_of, title_of
 from harness.wait import wait_until
 from testinfra.host import Host
 
@@ -52,6 +52,14 @@ def test_a_lost_link_is_told_after_its_delay_and_its_end_with_the_duration(live:
     live.simulate("link", "lost")
     assert phone.after(last) == []
     found = phone.wait_for("Link to IBKR lost", after=last, seconds=40)
+    pid = live.status()["java_pid"]
+    live.simulate("set", "orders=2")
+    phone.press(found, "Soft restart")
+    asked = phone.wait_until_it_says(found["id"], "Against it: ")
+    live.simulate("set", "orders=0")
+    assert "2 open orders" in text_of(asked)
+    phone.press(asked, "No")
+    assert live.status()["java_pid"] == pid
     live.simulate("link", "restored")
     over = phone.wait_for("Link to IBKR", after=found["id"], seconds=30)
 

@@ -1,4 +1,4 @@
-"""What the processes may do: the watcher starts three kinds of unit, the notifier sees nothing of Gateway."""
+"""What the processes may do: the watcher starts four kinds of unit, the notifier sees nothing of Gateway."""
 
 import re
 
@@ -32,7 +32,8 @@ def test_the_watcher_may_not(host: Host, unit: str, verb: str):
 
 
 @pytest.mark.parametrize(
-    "unit", ["ibgateway-consent@live", "ibgateway-restart-soft@live", "ibgateway-reset@live"]
+    "unit",
+    ["ibgateway-consent@live", "ibgateway-restart-soft@live", "ibgateway-reset@live", "ibgateway-guard@live"],
 )
 def test_the_watcher_may_not_stop_what_it_may_start(host: Host, unit: str):
     assert as_user(host, "ibgateway-watch", f"systemctl --no-ask-password stop {unit}.service").rc != 0

@@ -1,4 +1,4 @@
-"""The three things the watcher may make the host do: each is a root-owned unit that it may start.
+"""The four things the watcher may make the host do: each is a root-owned unit that it may start.
 
 A `start` is only kept; `tick` carries it out. So nothing happens for a press or a remedy whose transaction
 was not written, and a crash between the two starts nothing: whoever pressed is asked again.
@@ -19,11 +19,14 @@ from ibgatewaylib.ctl_host import parse_time
 CONSENT = "ibgateway-consent@{}.service"
 SOFT_RESTART = "ibgateway-restart-soft@{}.service"
 RESET = "ibgateway-reset@{}.service"
-ALLOWED = re.compile(r"ibgateway-(consent|restart-soft|reset)@([a-z][a-z0-9-]{0,30})\.service", re.ASCII)
+GUARD = "ibgateway-guard@{}.service"
+ALLOWED = re.compile(
+    r"ibgateway-(consent|restart-soft|reset|guard)@([a-z][a-z0-9-]{0,30})\.service", re.ASCII
+)
 
 RESULT = "act.json"
 """As `ibgatewaylib.act` names it, which is too large to be imported for that; a test compares them."""
-_VERBS = {"consent": "consent", "restart-soft": "soft-restart"}
+_VERBS = {"consent": "consent", "restart-soft": "soft-restart", "guard": "guard"}
 """The unit's word → what its run writes as `verb`; the reset check leaves events and no such file."""
 SYSTEMCTL = ("systemctl", "--no-ask-password", "--no-block", "start")
 ANSWERS_WITHIN = 10.0
@@ -94,7 +97,7 @@ class Actions:
         """Have a unit started at the next `tick`.
 
         Args:
-            unit: the full name of one of the three kinds of units.
+            unit: the full name of one of the four kinds of units.
 
         Returns:
             False when this unit is under way already, and is not started a second time.

@@ -8,6 +8,7 @@ What is only too old also gets the message new buttons, since people may look ho
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from ..settings import Channel, Settings
 from ..store import Store
 from ..text import clean, when
 from . import login
-from .actions import CONSENT, SOFT_RESTART, Actions, Result
+from .actions import CONSENT, GUARD, SOFT_RESTART, Actions, Result
 from .compose import NO_MORE, Context, compose, headline
 from .conditions import LOGIN_KINDS
 from .login import LATER_30, LATER_120, MINE, PUSH
@@ -149,7 +150,11 @@ class Presses:
             what to tell; None when nobody asked for it here, or the instance's own events tell more.
         """
         incident = self._asked_for(result)
-        if incident is None or (result.ok and incident.kind in LOGIN_KINDS):
+        if incident is None:
+            return None
+        if result.unit == GUARD.format(result.instance):
+            return self._ask_back(incident, result)
+        if result.ok and incident.kind in LOGIN_KINDS:
             return None
         incident.detail.pop("pressed")
         if not result.ok:
@@ -158,6 +163,13 @@ class Presses:
                 login.refuse(incident, result.text, now)
         self._store.save_incident(incident)
         return Outcome(bool(result.ok), result.text, incident, tell=True, note=clean(result.text))
+
+    def _ask_back(self, incident: Incident, result: Result) -> Outcome:
+        """Ask whether a restart is meant, and name what speaks against it: who answers yes has read it."""
+        incident.detail.pop("pressed")
+        self._store.save_incident(incident)
+        note = f"{REALLY} {_against(result)}"
+        return Outcome(True, note, incident, tell=True, actions=(SOFT_YES, SOFT_NO), note=note)
 
     def _asked_for(self, result: Result) -> Incident | None:
         found = [
@@ -205,6 +217,8 @@ class Presses:
         if action == PUSH:
             return self._forbids_push(view, now)
         if action in (SOFT, SOFT_YES):
+            if self._actions.pending(GUARD.format(view.name)):
+                return "It is being looked up what speaks against a restart."
             if self._actions.pending(SOFT_RESTART.format(view.name)):
                 return "A restart has just been asked for."
             return (
@@ -240,7 +254,9 @@ class Presses:
             return Outcome(True, "The last events follow.", incident, events=True)
         self._store.use_buttons(incident.id, now)
         if action == SOFT:
-            return Outcome(True, REALLY, incident, tell=True, actions=(SOFT_YES, SOFT_NO), note=REALLY)
+            self._begin(GUARD, incident, by, now)
+            self._store.save_incident(incident)
+            return Outcome(True, "First a look at what speaks against it.", incident)
         if action == SOFT_NO:
             return Outcome(True, "Nothing was done.", incident, tell=True)
         note = f"{by}: {LABELS[action]}"
@@ -274,6 +290,17 @@ class Presses:
         self._actions.start(name)
         login.press(incident, by, now)
         incident.detail["pressed"]["unit"] = name
+
+
+def _against(result: Result) -> str:
+    """What the guard found, in a sentence; it answers with a JSON list."""
+    if not result.ok:
+        return f"What speaks against it could not be found out: {clean(result.text)}"
+    try:
+        found = [clean(str(finding["text"]), 120) for finding in json.loads(result.text)]
+    except (ValueError, TypeError, KeyError):
+        return "What speaks against it could not be found out."
+    return f"Against it: {'; '.join(found)}." if found else "Nothing speaks against it."
 
 
 def _take_on(incident: Incident, by: str, now: float) -> None:
