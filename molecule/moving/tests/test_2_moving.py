@@ -24,8 +24,8 @@ NOT_OURS = (
     "/var/log",
     "/var/lib/dpkg",
     "/var/cache/apt",
-    # systemd's own, of the services that ran when the snapshot was taken from which this host was made: it removes
-    # those of earlier boots, and in a container the boot is the machine's.
+    # systemd's own, of the services that ran when the snapshot was taken which this host comes from: it removes
+    # those of earlier boots, and a container's boot is the machine's.
     "/var/tmp/systemd-private-*",
 )
 
