@@ -53,6 +53,7 @@ def templar(**changes: Any) -> Templar:
         "ibgateway_artifacts": {"10.45.1": {"path": __file__, "sha256": "ab" * 32, "size": 1}},
         "_ibgateway_host": HOST | changes.pop("host", {}),
         "_ibgateway_accounts_made": {},
+        "_ibgateway_guarded": {"results": []},
         "ansible_managed": "Ansible managed",
         "ansible_search_path": [str(ROLE)],
     }

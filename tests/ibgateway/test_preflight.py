@@ -56,6 +56,14 @@ def test_a_good_host_is_accepted() -> None:
         ({"ibgateway_forward_keys": [f"{KEY} me", 17]}, "Entry 2 of ibgateway_forward_keys is no public key"),
         ({"ibgateway_forward_keys": ["ssh-ed25519 AAAA a\nssh-ed25519 BBBB b"]}, "is no public key"),
         ({"ibgateway_artifacts": {"10.45.1": OTHER}}, "/no/such/file.sh of IB Gateway 10.45.1 is not on the"),
+        (
+            {
+                "_ibgateway_guarded": {
+                    "results": [{"rc": 0, "stdout": ""}, {"rc": 5, "stdout": "old: 2 open orders"}]
+                }
+            },
+            "No longer in ibgateway_instances, and in use: old: 2 open orders. Put it back",
+        ),
     ],
 )
 def test_refuses_and_says_what_to_do(changes: dict[str, Any], expected: str) -> None:
