@@ -1,4 +1,4 @@
-"""What the benchmarks of a running instance share: commands on a disposable VPS, and an instance's journal."""
+"""What benchmarks of a running instance share: commands on a disposable VPS, and its journal."""
 
 from __future__ import annotations
 
