@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.lib import results
@@ -16,6 +18,8 @@ from testbed.lib.progress import UserError, run_step, say
 REPORTS = CACHE / "results"
 # Most unit tests wait for a process most of their time, so more of them than cores run at once.
 AT_ONCE = ("-n", "4")
+# Beside each other on two cores.
+SCENARIOS_AT_ONCE = 2
 STAGES = ("lint", "unit", "real-ibc", "molecule")
 GENERATED = {".git", ".cache", ".ansible", "__pycache__"}
 
@@ -189,9 +193,30 @@ def molecule(chosen: Sequence[str] = ()) -> list[Result]:
     ]
     if rows[0].failures:
         return rows
-    for name in chosen or known:
-        rows += _scenario(name)
-    return rows
+    first, *others = chosen or known
+    # Alone: the others may begin with what it leaves behind.
+    rows += _scenario(first)
+    return rows + _side_by_side(others)
+
+
+def _side_by_side(names: Sequence[str]) -> list[Result]:
+    """Run scenarios, some at once: each has hosts of its own, and waits for them most of its time.
+
+    Args:
+        names: of the scenarios.
+
+    Raises:
+        KeyboardInterrupt: the scenarios that ran have ended.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(max_workers=SCENARIOS_AT_ONCE) as pool:
+        begun = [pool.submit(_scenario, name, stop) for name in names]
+        try:
+            return [row for one in begun for row in one.result()]
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _make(title: str, *commands: list[str]) -> Result:
@@ -211,7 +236,7 @@ def _make(title: str, *commands: list[str]) -> Result:
     return row
 
 
-def _scenario(name: str) -> list[Result]:
+def _scenario(name: str, stop: threading.Event | None = None) -> list[Result]:
     report = _report(f"molecule-{name}")
     environment = {
         **_environment(),
@@ -224,7 +249,9 @@ def _scenario(name: str) -> list[Result]:
     shared = ROOT / ".config/molecule/config.yml"
     command = ["molecule", "--base-config", str(shared), "test", "--scenario-name", name]
     log = LOGS / f"molecule-{name}.log"
-    code = run_step(f"Molecule scenario {name}", command, log, env=environment, cwd=ROOT, show=True)
+    code = run_step(
+        f"Molecule scenario {name}", command, log, env=environment, cwd=ROOT, show=True, label=name, stop=stop
+    )
     seconds = time.monotonic() - begin
     sequence = Result(f"molecule {name}", seconds)
     tests = results.read_junit(report, f"molecule {name}: tests on the host", 0.0, 0)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 TICK_TTY = 1.0  # seconds between signs of life where the line can be rewritten
 TICK_LOG = 10.0  # seconds between them where every one is a new line
@@ -91,6 +92,8 @@ def run_step(
     show: bool = False,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    label: str = "",
+    stop: threading.Event | None = None,
 ) -> int:
     """Run a command under a title, its output in a log, and show that it lives.
 
@@ -101,10 +104,13 @@ def run_step(
         show: also print every output line.
         env: environment of the command; this process's own when None.
         cwd: working directory of the command.
+        label: what stands before its lines, where other steps run beside it.
+        stop: ends the command when it is set; only the main thread hears Ctrl-C.
 
     Returns:
         The command's exit code (128 + signal when a signal ended it, 127 when there is no such program).
     """
+    head = f"    {label}: " if label else "    "
     say(f"==> {title}")
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
@@ -126,10 +132,10 @@ def run_step(
                 cwd=cwd,
             )
         except FileNotFoundError:
-            say(f"    no such program: {command[0]}")
+            say(f"{head}no such program: {command[0]}")
             return 127
         try:
-            _follow(child, sink, begin, show)
+            _follow(child, sink, begin, show, head, stop)
             code = child.wait()
         except BaseException:
             _end(child)
@@ -140,11 +146,11 @@ def run_step(
     took = time.monotonic() - begin
     code = 128 - code if code < 0 else code
     if code == 0:
-        say(f"    done in {took:.1f} s")
+        say(f"{head}done in {took:.1f} s")
     else:
         if not show:
             _print_tail(log, start)
-        say(f"    failed after {took:.1f} s (exit code {code}); whole log: {log}")
+        say(f"{head}failed after {took:.1f} s (exit code {code}); whole log: {log}")
     return code
 
 
@@ -172,8 +178,19 @@ def must(
         raise UserError(f"this step failed: {title}. The lines above say why.")
 
 
-def _follow(child: "subprocess.Popen[str]", sink, begin: float, show: bool) -> None:
-    """Copy the output to the log and tick until it ends."""
+def _follow(
+    child: "subprocess.Popen[str]",
+    sink: TextIO,
+    begin: float,
+    show: bool,
+    head: str,
+    stop: threading.Event | None,
+) -> None:
+    """Copy the output to the log and tick until it ends.
+
+    Raises:
+        KeyboardInterrupt: `stop` is set.
+    """
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
@@ -186,13 +203,16 @@ def _follow(child: "subprocess.Popen[str]", sink, begin: float, show: bool) -> N
     tick = TICK_TTY if rewrite else TICK_LOG
     last, due = "", time.monotonic() + tick
     while True:
+        if stop is not None and stop.is_set():
+            raise KeyboardInterrupt
         try:
-            line = lines.get(timeout=max(0.0, due - time.monotonic()))
+            line = lines.get(timeout=max(0.0, min(due - time.monotonic(), tick if stop is None else 1.0)))
         except queue.Empty:
             if child.poll() is not None:
                 break  # something that it left running holds the pipe open
-            _alive(time.monotonic() - begin, last, rewrite)
-            due = time.monotonic() + tick
+            if time.monotonic() >= due:
+                _alive(time.monotonic() - begin, last, rewrite, head)
+                due = time.monotonic() + tick
             continue
         if line is None:
             break
@@ -200,14 +220,14 @@ def _follow(child: "subprocess.Popen[str]", sink, begin: float, show: bool) -> N
         sink.flush()
         last = line.strip() or last
         if show:
-            print("    " + line, end="", flush=True)
+            print(head + line, end="", flush=True)
             due = time.monotonic() + tick
     if rewrite:
         print("\r\033[K", end="", flush=True)
 
 
-def _alive(seconds: float, last: str, rewrite: bool) -> None:
-    text = f"    {seconds:4.0f} s  {last}"
+def _alive(seconds: float, last: str, rewrite: bool, head: str = "    ") -> None:
+    text = f"{head}{seconds:4.0f} s  {last}"
     if rewrite:
         width = shutil.get_terminal_size().columns
         print(f"\r\033[K{text[: width - 1]}", end="", flush=True)

@@ -4,8 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+
+import pytest
 
 from testbed.lib import progress
 
@@ -28,6 +31,21 @@ def test_a_step_says_its_title_and_its_duration(tmp_path, capsys):
 def test_a_shown_step_prints_its_lines(tmp_path, capsys):
     step(tmp_path, "echo one; echo two >&2", show=True)
     assert "    one\n    two\n" in capsys.readouterr().out
+
+
+def test_a_label_stands_before_every_line_of_a_step_that_runs_beside_others(tmp_path, capsys):
+    step(tmp_path, "echo one; exit 3", show=True, label="faults")
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title == "==> Do it"
+    assert len(lines) == 2
+    assert all(line.startswith("    faults: ") for line in lines)
+
+
+def test_a_step_that_is_stopped_ends_its_command(tmp_path):
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        progress.run_step("Do it", ["sleep", "60"], tmp_path / "log", stop=stop)
 
 
 def test_a_failure_shows_its_own_last_lines_and_the_log(tmp_path, capsys):

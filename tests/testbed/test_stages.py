@@ -1,5 +1,8 @@
 """scripts/test: what it runs, and how it counts."""
 
+import threading
+import time
+
 import pytest
 
 from scripts.lib import results, stages
@@ -57,6 +60,52 @@ def test_an_unknown_stage_is_refused(capsys):
 def test_an_unknown_scenario_is_refused_before_anything_is_made():
     with pytest.raises(UserError, match="there is no scenario 'nope': choose from default"):
         stages.molecule(["nope"])
+
+
+@pytest.fixture
+def scenarios(monkeypatch):
+    """Scenarios that take no time, but for what a test puts into `runs`; and the order they began in."""
+    begun = []
+
+    def scenario(name, stop=None):
+        begun.append(name)
+        runs.get(name, lambda _: None)(stop)
+        return [results.Result(f"molecule {name}", 0.0, passed=1)]
+
+    runs = {}
+    monkeypatch.setattr(stages, "_scenario", scenario)
+    monkeypatch.setattr(stages, "_make", lambda *_: results.Result("hosts", 0.0, passed=1))
+    monkeypatch.setattr(stages, "scenarios", lambda: ["default", "a", "b", "c"])
+    return begun, runs
+
+
+def test_the_first_scenario_is_alone_and_two_of_the_others_run_at_once(scenarios):
+    begun, runs = scenarios
+    both = threading.Barrier(2, timeout=10)
+    runs["default"] = lambda _: time.sleep(0.01) or begun.append("default has ended")
+    runs["a"] = runs["b"] = lambda _: both.wait()
+    rows = stages.molecule()
+    assert begun[:2] == ["default", "default has ended"]
+    assert sorted(begun[2:]) == ["a", "b", "c"]
+    assert [row.name for row in rows] == [
+        "hosts",
+        *(f"molecule {name}" for name in ("default", "a", "b", "c")),
+    ]
+
+
+def test_an_interrupt_ends_the_scenarios_that_run(scenarios):
+    _, runs = scenarios
+    heard = []
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    runs["a"] = interrupted
+    runs["b"] = runs["c"] = lambda stop: heard.append(stop.wait(10))
+    with pytest.raises(KeyboardInterrupt):
+        stages.molecule()
+    assert heard
+    assert all(heard)
 
 
 def test_default_is_the_first_scenario(tmp_path):
