@@ -307,11 +307,16 @@ def test_the_copy_is_made_once_and_two_are_kept(box, host, now):
 
 def test_the_command_as_the_playbooks_use_it(box, host, capsys):
     arguments = ["--gateway-version", "10.45.1", "--ibc-version", "3.25.0", "--json"]
-    for changed in (True, False):
+    for changed, old in ((True, OLD), (False, NEW)):
         assert ctl.main(["upgrade", "begin", "live", *arguments], box.etc.parent) == 0
-        assert json.loads(capsys.readouterr().out)["changed"] is changed
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["changed"], answer["from"], answer["to"]) == (changed, old, NEW)
     assert ctl.main(["upgrade", "rollback", "live", "--json"], box.etc.parent) == 0
-    assert "10.45.1 → 10.37.1" in json.loads(capsys.readouterr().out)["text"]
+    answer = json.loads(capsys.readouterr().out)
+    assert "10.45.1 → 10.37.1" in answer["text"]
+    assert (answer["from"], answer["to"]) == (NEW, OLD)
+    assert ctl.main(["upgrade", "prune", "--json"], box.etc.parent) == 0
+    assert "to" not in json.loads(capsys.readouterr().out)
 
 
 # --- waiting for the verdict ------------------------------------------------------------------------------
