@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     if not file.is_file():
         raise Refused(f"the backup {options.file} is not there")
     extravars: dict[str, object] = {"backup": str(file)}
+    if options.instance:
+        extravars["instance"] = ",".join(options.instance)
     if options.force:
         extravars["restore_force"] = True
     result = ops_playbook.run(options, "restore", "playbooks/restore.yml", extravars=extravars, said=False)

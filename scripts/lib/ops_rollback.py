@@ -1,8 +1,8 @@
 """Go back to the release that an instance came from, which the host knows: playbooks/rollback.yml.
 
-It takes effect at the daily restart, or with --now in this run, which costs what `upgrade --now` costs: no tap
-for an instance that is ready. Then name the old version in the inventory: until you do, `apply` refuses to go
-forward again. A second rollback does go forward again.
+It takes effect at the daily restart, or with --now in this run, which costs what `upgrade --now` costs: no
+tap for an instance that is ready. Then name the old version in the inventory: until you do, `apply` refuses
+to go forward again. A second rollback does go forward again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Examples:
 """
 CODES = """\
 Exit codes: 0 done, or waits for its restart · 1 refused or failed before a host was touched, and why ·
-2 usage · 4 some hosts failed or did not answer · 130 interrupted (look first with `scripts/ops status`: what is back
-already goes forward again with another rollback).
+2 usage · 4 some hosts failed or did not answer · 130 interrupted (look first with `scripts/ops status`:
+what has gone back already goes forward again with another rollback).
 """
 SAYS = "Say what to do with the inventory"  # the task in the playbook; its last line holds for all of them
 

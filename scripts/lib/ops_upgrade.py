@@ -5,11 +5,11 @@ restart, or with --now in this run. One that does not get ready is left again, b
 first; if it fails, the others stay as they are.
 
 What --now costs: a restart, some minutes without the API. A live instance that is ready comes back by its
-saved session, without a tap, and so it does where the new release is left again; paper logs in anew, which
-needs none. A live one that is not ready (or whose session IBKR has ended meanwhile) parks instead and waits
-for your consent to a login: that costs a tap. Refused while API clients are connected, orders or positions are
-open, in a reset window and in market_hours, unless --force. An instance with a `restart` of its own in the
-inventory keeps to that.
+saved session, without a tap, and so it does, as a rule, where the new release is left again; paper logs in
+anew, which needs none. A live one that is not ready (or whose session IBKR has ended meanwhile) parks instead and waits
+for your consent to a login: that costs a tap. Refused while API clients are connected, orders or positions
+are open, in a reset window and in market_hours, unless --force. An instance with a `restart` of its own in
+the inventory keeps to that.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Examples:
 """
 CODES = """\
 Exit codes: 0 done, or waits for its restart · 1 refused or failed before a host was touched, and why ·
-2 usage · 3 something would change (--preview) · 4 some hosts failed or did not answer, or an instance left the release
-again · 130 interrupted (run it again: it goes on from there).
+2 usage · 3 something would change (--preview) · 4 some hosts failed or did not answer, or an instance left
+the release again · 130 interrupted (run it again: it goes on from there).
 """
 
 
@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
         "playbooks/upgrade.yml",
         extravars={name: value for name, value in extravars.items() if value},
         check=options.preview,
+        diff=options.preview,  # which files, Ansible tells with the difference alone
         said=False,
     )
     code = result.code

@@ -6,9 +6,8 @@ from typing import Any
 
 from scripts.lib.runner import HostResult, Result
 
-FACT = (
-    "_ibc_renewed"  # roles/ibc/tasks/renewed.yml and would_renew.yml; its keys: plugins/filter/ibc_renewed.py
-)
+# roles/ibc/tasks/renewed.yml and would_renew.yml; its keys: plugins/filter/ibc_renewed.py
+FACT = "_ibc_renewed"
 
 
 def of(host: HostResult) -> list[dict[str, Any]]:
