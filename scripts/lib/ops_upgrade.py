@@ -6,10 +6,10 @@ first; if it fails, the others stay as they are.
 
 What --now costs: a restart, some minutes without the API. A live instance that is ready comes back by its
 saved session, without a tap, and so it does, as a rule, where the new release is left again; paper logs in
-anew, which needs none. A live one that is not ready (or whose session IBKR has ended meanwhile) parks instead and waits
-for your consent to a login: that costs a tap. Refused while API clients are connected, orders or positions
-are open, in a reset window and in market_hours, unless --force. An instance with a `restart` of its own in
-the inventory keeps to that.
+anew, which needs none. A live one that is not ready (or whose session IBKR has ended meanwhile) parks instead
+and waits for your consent to a login: that costs a tap. Refused while API clients are connected, orders or
+positions are open, in a reset window and in market_hours, unless --force. An instance with a `restart` of its
+own in the inventory keeps to that.
 """
 
 from __future__ import annotations
