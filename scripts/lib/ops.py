@@ -14,12 +14,13 @@ Examples:
   scripts/ops plan -i inventories/mine                        what would change, and whether it costs a tap
   scripts/ops apply -i inventories/mine                       make it so
   scripts/ops status -i inventories/mine                      how are they?
+  scripts/ops upgrade -i inventories/mine --preview           another release: when, and at what cost?
   scripts/ops schedule -i inventories/mine --limit vps1       the coming two weeks of one host
 
 Each verb tells more: scripts/ops VERB --help. What changes a host is a playbook, and stays one: the verbs
 add the view, these exit codes, and a log under .cache/runs (of the last 20 runs, without secrets).
-Exit codes: 0 done · 1 refused or failed, and why · 2 usage · 3 differences (plan) · 4 some hosts failed or
-did not answer · 130 interrupted.
+Exit codes: 0 done · 1 refused or failed, and why · 2 usage · 3 differences (plan, upgrade --preview) ·
+4 some hosts failed or did not answer · 130 interrupted.
 """
 
 # Each verb is a module ops_VERB with HELP, arguments(parser) and run(options) -> exit code.
@@ -30,6 +31,11 @@ VERBS = (
     "verify",
     "restart",
     "login",
+    "upgrade",
+    "rollback",
+    "backup",
+    "restore",
+    "bundle",
     "schedule",
     "lock",
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from scripts.lib import ops_playbook, restarts, run_view
+from scripts.lib import ops_playbook, restarts
 
 HELP = "make the hosts as the inventory says (site.yml)"
 EPILOG = """\
@@ -36,15 +36,10 @@ def run(options: argparse.Namespace) -> int:
         the exit code.
     """
     result = ops_playbook.run(options, "apply", "site.yml", said=False)
-    told = {name: host.said.get(TELLS, []) + host.warnings for name, host in result.hosts.items()}
-    lines = [
-        *run_view.summary(result),
-        *(f"{name}: {line}" for name, found in told.items() for line in found),
-    ]
     return ops_playbook.finish(
         options,
         "apply",
         result,
-        lines=lines,
+        lines=ops_playbook.told(result, ops_playbook.said(result, TELLS)),
         hosts={name: {"restarts": restarts.of(host)} for name, host in result.hosts.items()},
     )

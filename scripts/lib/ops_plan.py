@@ -97,19 +97,39 @@ def lines(result: Result, *, diff: bool = False) -> Iterator[str]:
         diff: with the text that differs.
     """
     for name, host in result.hosts.items():
-        yield f"{name}: {_verdict(host)}"
-        groups = _groups(host)
-        for instance in sorted(groups):
-            yield f"  {instance or 'the host'}"
-            for task, changes in groups[instance].items():
-                yield from _change(task, changes, diff)
+        yield f"{name}: {verdict(host)}"
+        yield from changes(host, diff=diff)
         yield from (f"  {line}" for line in host.warnings)
         pending = restarts.of(host)
         if pending:
             yield "  restarts"
             yield from (f"    {line}" for line in restarts.lines(pending))
-        elif groups and host.well:
+        elif host.changed and host.well:
             yield "  no instance needs a restart"
+
+
+def changes(host: HostResult, *, diff: bool = False) -> Iterator[str]:
+    """Yield what would change on a host, for a person: for each instance its tasks, and their files.
+
+    Args:
+        host: what the check run said of it.
+        diff: with the text that differs.
+    """
+    groups = _groups(host)
+    for instance in sorted(groups):
+        yield f"  {instance or 'the host'}"
+        for task, found in groups[instance].items():
+            yield from _change(task, found, diff)
+
+
+def verdict(host: HostResult) -> str:
+    """Return how many changes there would be, or why that is not known."""
+    if host.unreachable:
+        return f"UNREACHABLE: {host.reason.partition(': ')[2]}"
+    count = f"{host.changed} change{'s' if host.changed != 1 else ''}"
+    if host.failed:
+        return f"FAILED after {count}: {host.reason}"
+    return count if host.changed else "no changes"
 
 
 def instance_of(task: Task, names: Collection[str] = ()) -> str:
@@ -137,15 +157,6 @@ def _groups(host: HostResult) -> dict[str, dict[str, list[Task]]]:
 
 def _changes(host: HostResult) -> list[Task]:
     return [task for task in host.tasks if task.status == "changed"]
-
-
-def _verdict(host: HostResult) -> str:
-    if host.unreachable:
-        return f"UNREACHABLE: {host.reason.partition(': ')[2]}"
-    count = f"{host.changed} change{'s' if host.changed != 1 else ''}"
-    if host.failed:
-        return f"FAILED after {count}: {host.reason}"
-    return count if host.changed else "no changes"
 
 
 def _change(name: str, changes: list[Task], diff: bool) -> Iterator[str]:

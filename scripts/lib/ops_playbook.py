@@ -24,6 +24,7 @@ CODES = """\
 Exit codes: 0 done · 1 refused or failed before a host was touched, and why · 2 usage ·
 4 some hosts failed or did not answer · 130 interrupted (run it again: it goes on from there).
 """
+AGAIN = "The same command goes on from there."
 # Option to what we ask; ansible-playbook asks with the same words, and gets the answer through its terminal.
 ASKED = {"ask_vault_pass": "Vault password", "ask_become_pass": "BECOME password"}
 
@@ -65,6 +66,29 @@ def arguments(parser: argparse.ArgumentParser, epilog: str = "", codes: str = CO
 def tags(parser: argparse.ArgumentParser) -> None:
     """Add --tags, for verbs that run site.yml."""
     parser.add_argument("--tags", default="", help="only these parts, as ROLE or ROLE_configure, with commas")
+
+
+def now(parser: argparse.ArgumentParser) -> None:
+    """Add --now and --force, for verbs that restart instances where they are told to."""
+    parser.add_argument(
+        "--now", action="store_true", help="restart in this run, and follow until it is ready"
+    )
+    parser.add_argument("--force", action="store_true", help="whatever speaks against a restart now")
+
+
+def restarting(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the playbooks behind such verbs want to know: which instances, and the restart."""
+    given = {
+        "instance": ",".join(options.instance),
+        "ibgateway_restart": "now" if options.now else "",
+        "ibgateway_force": options.force,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def directory(options: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Return the variable that --directory is for; none where the playbook's own shall hold."""
+    return {name: str(Path(options.directory).expanduser().absolute())} if options.directory else {}
 
 
 def run(
@@ -119,6 +143,28 @@ def run(
         )
 
 
+def said(result: Result, task: str) -> dict[str, list[str]]:
+    """Return what a task told the operator, host by host."""
+    return {name: host.said.get(task, []) for name, host in result.hosts.items()}
+
+
+def told(result: Result, lines: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the end for a person: a line for each host, then what there is to say of each.
+
+    Args:
+        result: of the run.
+        lines: host to its lines; what the playbook warns of is added.
+    """
+    return [
+        *run_view.summary(result),
+        *(
+            f"{name}: {line}"
+            for name, host in result.hosts.items()
+            for line in (*lines[name], *host.warnings)
+        ),
+    ]
+
+
 def finish(
     options: argparse.Namespace,
     verb: str,
@@ -127,6 +173,7 @@ def finish(
     lines: Sequence[str] | None = None,
     hosts: Mapping[str, Mapping[str, Any]] | None = None,
     code: int | None = None,
+    again: str = AGAIN,
 ) -> int:
     """Say how it ended, and keep it beside the log.
 
@@ -137,6 +184,7 @@ def finish(
         lines: for a person (default: one for each host).
         hosts: what the verb has to say of each host, in the document.
         code: the exit code, where the verb has its own.
+        again: what to do after an interruption.
 
     Returns:
         the exit code.
@@ -165,10 +213,7 @@ def finish(
     for refusal in result.refusals:
         print(f"ERROR: {refusal}", file=sys.stderr)
     if result.interrupted:
-        print(
-            "Interrupted. What a host was doing may still end there; the same command goes on from there.",
-            file=sys.stderr,
-        )
+        print(f"Interrupted. What a host was doing may still end there. {again}", file=sys.stderr)
     elif result.rc and not result.refusals and all(host.well for host in result.hosts.values()):
         print(f"ERROR: ansible-playbook ended with {result.rc}; the log says why", file=sys.stderr)
     return code

@@ -7,7 +7,7 @@ import os
 
 import pytest
 from ctl_stand_ins import UNIT, write_events
-from ibgatewaylib import backup, ctl, releases, upgrade
+from ibgatewaylib import ctl, releases, settings_copy, upgrade
 from ibgatewaylib import instance as instances
 from ibgatewaylib.ctl_host import CtlError, Host
 
@@ -238,7 +238,7 @@ def test_the_saved_session_comes_back_with_the_old_release(box, host, systemd):
     token.parent.mkdir()
     token.write_text("token")
     upgrade.begin(host, "live", NEW)
-    backup.make(instances.load(box.etc), backup.due(instances.load(box.etc)))
+    settings_copy.make(instances.load(box.etc), settings_copy.due(instances.load(box.etc)))
     token.rename(token.with_name("autorestart.unused"))
     systemd.set("failed")
     runs(systemd, NEW, "parked", end={"code": 77, "reason": "consent"})
@@ -295,23 +295,28 @@ def test_the_copy_is_made_once_and_two_are_kept(box, host, now):
         releases.write(instances.load(box.etc), {"pending": None})
         upgrade.begin(host, "live", versions)
         instance = instances.load(box.etc)
-        places.append(backup.due(instance))
-        backup.make(instance, places[-1])
-        assert backup.due(instance) is None
+        places.append(settings_copy.due(instance))
+        settings_copy.make(instance, places[-1])
+        assert settings_copy.due(instance) is None
     assert [place.name for place in places] == [
         "20261125150000-10.37.1", "20261125150100-10.45.1", "20261125150200-10.46.1",
     ]  # fmt: skip
-    assert backup.kept(instance) == places[1:]
+    assert settings_copy.kept(instance) == places[1:]
     assert (places[2] / "jts.ini").read_text() == "old"
 
 
 def test_the_command_as_the_playbooks_use_it(box, host, capsys):
     arguments = ["--gateway-version", "10.45.1", "--ibc-version", "3.25.0", "--json"]
-    for changed in (True, False):
+    for changed, old in ((True, OLD), (False, NEW)):
         assert ctl.main(["upgrade", "begin", "live", *arguments], box.etc.parent) == 0
-        assert json.loads(capsys.readouterr().out)["changed"] is changed
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["changed"], answer["from"], answer["to"]) == (changed, old, NEW)
     assert ctl.main(["upgrade", "rollback", "live", "--json"], box.etc.parent) == 0
-    assert "10.45.1 → 10.37.1" in json.loads(capsys.readouterr().out)["text"]
+    answer = json.loads(capsys.readouterr().out)
+    assert "10.45.1 → 10.37.1" in answer["text"]
+    assert (answer["from"], answer["to"]) == (NEW, OLD)
+    assert ctl.main(["upgrade", "prune", "--json"], box.etc.parent) == 0
+    assert "to" not in json.loads(capsys.readouterr().out)
 
 
 # --- waiting for the verdict ------------------------------------------------------------------------------

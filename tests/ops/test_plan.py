@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from stand_in import LOCAL, call
 
-from scripts.lib import ops, ops_apply, ops_plan, ops_playbook, ops_restart, ops_status, ops_verify, runner
+from scripts.lib import ops, ops_apply, ops_plan, ops_restart, ops_status, ops_verify
 from scripts.lib.refused import Refused
 from scripts.lib.runner import HostResult, Result, Task
 
 GOLDEN = Path(__file__).parent / "golden"
-LOCAL = "{ansible_connection: local, ansible_python_interpreter: '{{ ansible_playbook_python }}'}"
 DIFF = (
     "--- /etc/ibgateway/live/ibc.ini (now)\n+++ /etc/ibgateway/live/ibc.ini (then)\n@@ -1 +1 @@\n-A=1\n+A=2\n"
 )
@@ -87,35 +84,6 @@ def test_the_plan_for_programs_names_each_change_and_its_instance() -> None:
 
 
 # From here on, with real playbooks on this machine.
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of a few lines in place of ours, and two hosts that are this machine."""
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
-    monkeypatch.setattr(ops_playbook, "ROOT", tmp_path)
-    monkeypatch.setattr(runner, "RUNS", tmp_path / "runs")
-    monkeypatch.setitem(runner.run.__kwdefaults__, "runs", tmp_path / "runs")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "playbooks").mkdir()
-    Path("hosts.yml").write_text(f"gateways:\n  hosts:\n    a: {LOCAL}\n    b: {LOCAL}\n")
-    Path("site.yml").write_text(
-        "- hosts: gateways\n  gather_facts: false\n  tasks:\n"
-        "    - name: Write\n      ansible.builtin.copy: {content: '{{ word | default(1) }}', "
-        "dest: '{{ playbook_dir }}/{{ inventory_hostname }}', mode: '0600'}\n"
-        "    - name: Find\n      ansible.builtin.set_fact: {_ibc_restarts: "
-        "[{instance: live, text: restart pending}]}\n      when: inventory_hostname == 'a'\n"
-        "    - {name: Tell the state of the instances, ansible.builtin.debug: {msg: 'live: ready'}}\n"
-        "    - {name: Warn of the clock, ansible.builtin.debug: {msg: 'Warning: no clock'}}\n"
-        "    - name: Insist\n      ansible.builtin.assert: {that: inventory_hostname != bad | default('')}\n"
-    )
-    return tmp_path
-
-
-def call(verb: ModuleType, *words: str) -> int:
-    parser = argparse.ArgumentParser()
-    verb.arguments(parser)
-    return verb.run(parser.parse_args(["-i", "hosts.yml", *words]))
 
 
 def test_plan_apply_plan(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

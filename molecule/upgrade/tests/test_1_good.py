@@ -37,6 +37,19 @@ def test_planned_waits_for_the_daily_restart_and_costs_nothing(
     phone.wait_for("New release runs", told)
 
 
+def test_a_preview_tells_when_and_changes_nothing(
+    upgrade: Callable[..., Run], live: Instance, paper: Instance
+):
+    before = live.status()
+    run = upgrade("--check", instance="live")
+    assert run.code == 0, run.output
+    assert f"restart pending (IB Gateway {OLD} → {NEW}): by itself at the daily restart" in run.output
+    assert record(live) == {}
+    after = live.status()
+    assert (after["java_pid"], after["pending"]) == (before["java_pid"], [])
+    assert paper.status()["pending"] == []
+
+
 def test_now_takes_the_token_and_a_second_run_changes_nothing(upgrade: Callable[..., Run], live: Instance):
     before = counts(live)
 

@@ -274,6 +274,8 @@ def _upgrade(host: Host, options: argparse.Namespace) -> int:
         host.names([options.name])
     to = {"gateway_version": options.gateway_version, "ibc_version": options.ibc_version}
     code, text, changed = ctl_codes.DONE, "", False
+    switched = options.verb in ("begin", "rollback")
+    before = releases.of(host.instance(options.name)) if switched else {}
     if options.verb in ("note", "begin"):
         changed = getattr(upgrade, options.verb)(host, options.name, to, again=options.again)
     elif options.verb == "judge":
@@ -287,7 +289,9 @@ def _upgrade(host: Host, options: argparse.Namespace) -> int:
         removed = releases.prune(host, options.keep)
         text, changed = ", ".join(removed), bool(removed)
     if options.json:
-        _print_json({"code": code, "changed": changed, "text": text})
+        # What the next start would have used, and what it uses now.
+        versions = {"from": before, "to": releases.of(host.instance(options.name))} if switched else {}
+        _print_json({"code": code, "changed": changed, "text": text, **versions})
     elif text:
         print(text)
     return code

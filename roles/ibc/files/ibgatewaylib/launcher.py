@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 from . import (
-    backup,
     config,
     credentials,
     display,
@@ -26,6 +25,7 @@ from . import (
     ports,
     previous,
     readback,
+    settings_copy,
     statefile,
     tokenfile,
 )
@@ -201,12 +201,12 @@ class Launcher:
 
     def _back_up(self) -> None:
         """Copy the settings before a release that never ran here may change them."""
-        place = backup.due(self._instance)
+        place = settings_copy.due(self._instance)
         if place is None:
             return
         self._show("starting", "copying the settings before an upgrade")
         try:
-            backup.make(self._instance, place)
+            settings_copy.make(self._instance, place)
             self._say(f"settings copied to {place}")
         except OSError as error:
             # A session is worth more than its copy.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import time
 
-from . import act, backup, ctl_codes, ctl_follow, ctl_history, releases
+from . import act, ctl_codes, ctl_follow, ctl_history, releases, settings_copy
 from .act_user import as_service_user
 from .appointment import Lock
 from .ctl_host import CtlError, Host, manage, parse_time
@@ -250,7 +250,7 @@ def _leave(instance: Instance, record: dict) -> str:
     if start:
         manage("stop", unit, wait=True)
     releases.switch(instance, old)
-    token = as_service_user(lambda: backup.restore_token(instance))
+    token = as_service_user(lambda: settings_copy.restore_token(instance))
     detail = {"from": old, "to": new, "text": f"{releases.step(old, new)}: {why}", "evidence": evidence}
     act.emit(instance, "upgrade_failed", detail)
     left = {"versions": new, "why": why, "at": timestamp(time.time())}
