@@ -37,7 +37,7 @@ INSTANCES = [
 # What look.py says of a bare host.
 BARE = {
     "files": {}, "compiled": True, "python": "python3.13", "venv": "", "environments": [], "users": {},
-    "group": False, "enabled": [], "active": [],    "old": [],
+    "group": False, "enabled": [], "active": [], "old": [],
 }  # fmt: skip
 NEEDS_SYSTEMD = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 

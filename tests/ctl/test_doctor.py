@@ -354,8 +354,8 @@ def test_the_whole(box, machine, systemd, now, monkeypatch):
     monkeypatch.setattr(ctl_doctor.pwd, "getpwnam", lambda _: type("Account", (), {"pw_uid": 900}))
     found = ctl_doctor.examine(Host(box.etc.parent), ["live"], offline=True, machine=machine)
     assert {entry.check for entry in found} == {
-        "clock", "time_zone", "memory", "disk", "firewall", "alerting", "reset_windows", "state", "settings", "token",
-        "libraries", "listeners", "schedule", "timers", "upstream",
+        "clock", "time_zone", "memory", "disk", "firewall", "alerting", "reset_windows", "state", "settings",
+        "token", "libraries", "listeners", "schedule", "timers", "upstream",
     }  # fmt: skip
     assert all(entry.remedy for entry in found if entry.level in (WARNING, PROBLEM))
 
