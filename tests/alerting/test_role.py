@@ -161,6 +161,12 @@ def test_the_environment_is_named_after_pins_and_python():
     assert Role(host=BARE | {"python": "python3.14"}).value("_alerting_venv") == first.replace("3.13", "3.14")
 
 
+def test_an_environment_that_was_left_beside_the_current_one_is_seen():
+    current = Role().value("_alerting_venv")
+    there = BARE | {"venv": current, "environments": ["python3.11-0123456789ab", current]}
+    assert Role(host=there).value("_alerting_environments_left") == ["python3.11-0123456789ab"]
+
+
 def test_another_python_still_has_the_packages_and_its_own_come_first(tmp_path: Path):
     (program,) = [
         file for file in Role().value("_alerting_programs") if file["dest"].endswith("/ibgateway-watch")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import pids
+from conftest import BY_TOKEN, counts, pids, since
 from harness.instance import Instance
 from harness.site import Run
 
@@ -74,3 +74,23 @@ def test_one_that_is_taken_out_is_said_to_have_gone(
     assert "instance other, which was logged out" in run.output
     assert "ibgatewayctl stop NEW" in run.output
     assert pids(live, paper) == before
+
+
+def test_a_live_account_is_renamed_without_a_tap(
+    site: Callable[..., Run], live: Instance, paper: Instance, before: list[int]
+):
+    host, spent = live.host, counts(live)
+    main = Instance(host, {**live.given, "name": "main"})
+
+    # The recipe of docs/operations.md: the token comes along.
+    host.check_output(
+        "timeout 150 ibgatewayctl pause live && mv /var/lib/ibgateway/live /var/lib/ibgateway/main"
+    )
+    run = site(ibgateway_instances=[main.given, paper.given])
+
+    assert run.code == 0, run.output
+    assert "instance live, which was logged out." in run.output
+    assert "Was it renamed?" not in run.output
+    main.wait_for("ready", 90)
+    assert since(main, spent) == BY_TOKEN
+    assert pids(paper) == before[1:]
