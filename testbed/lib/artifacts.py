@@ -1,9 +1,11 @@
 """What the demo and the tests install: simulated IB Gateways, real IBC, and the lock that pins both."""
 
 import hashlib
+import io
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,7 +20,13 @@ FOLDER = TESTBED / "artifacts"
 LOCK = TESTBED / "artifacts.lock.yml"
 GATEWAYS = {version: f"ibgateway-{version}-standalone-linux-x64.sh" for version in ("10.37.1", "10.45.1")}
 # The wheel's own version is the fork's; what counts is the IBC in it.
-IBC = {"3.25.0": "ibc2-0.1.0-py3-none-any.whl"}
+WHEEL_VERSION, WHEEL = "3.25.0", "ibc2-0.1.0-py3-none-any.whl"
+# Upstream's release ZIP is on no package index: ours has the wheel's files in upstream's layout, and says
+# that it is this version.
+ZIP_VERSION, ZIP = "3.24.1", "IBCLinux-3.24.1.zip"
+IBC = {WHEEL_VERSION: WHEEL, ZIP_VERSION: ZIP}
+IN_WHEEL = "ibc2/_ibc/"
+NOT_IN_ZIP = (".bat", ".vbs", ".ps1")
 
 
 def ensure() -> None:
@@ -95,7 +103,42 @@ def _ensure_gateways() -> None:
 
 
 def _ensure_ibc() -> None:
-    if all(_sha256(FOLDER / name) == pinned for name, pinned in pinned_wheels().items()):
+    _ensure_wheel()
+    packed = release_zip((FOLDER / WHEEL).read_bytes(), ZIP_VERSION)
+    target = FOLDER / ZIP
+    if not target.exists() or target.read_bytes() != packed:
+        partial = target.with_suffix(".new")
+        partial.write_bytes(packed)
+        partial.replace(target)
+
+
+def release_zip(wheel: bytes, version: str) -> bytes:
+    """Pack IBC as its release for Linux is: flat, no executable bits, the version without a line's end.
+
+    Args:
+        wheel: the wheel's content.
+        version: what it shall say it is.
+
+    Returns:
+        The ZIP's content; the same for the same arguments. The start scripts beside `scripts/` are not in it,
+        since the wheel has none.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(wheel)) as source, zipfile.ZipFile(packed, "w") as target:
+        for name in sorted(source.namelist()):
+            inside = name.removeprefix(IN_WHEEL)
+            if inside == name or not inside or name.endswith(("/", *NOT_IN_ZIP)):
+                continue
+            entry = zipfile.ZipInfo(inside)
+            entry.external_attr = 0o100644 << 16
+            content = version.encode() if inside == "version" else source.read(name)
+            # Stored: compressed bytes may differ from one zlib to the next, and the lock has a hash.
+            target.writestr(entry, content, zipfile.ZIP_STORED)
+    return packed.getvalue()
+
+
+def _ensure_wheel() -> None:
+    if _sha256(FOLDER / WHEEL) == pinned_wheel():
         return
     with tempfile.TemporaryDirectory(prefix="artifacts-", dir=TESTBED) as folder:
         command = [
@@ -111,18 +154,16 @@ def _ensure_ibc() -> None:
             f"--requirement={REQUIREMENTS}",
         ]
         must("Download IBC", command, LOGS / "ibc.log")
-        for name in IBC.values():
-            (Path(folder) / name).replace(FOLDER / name)
+        (Path(folder) / WHEEL).replace(FOLDER / WHEEL)
 
 
-def pinned_wheels() -> dict[str, str]:
+def pinned_wheel() -> str:
     """Read the pin.
 
     Returns:
-        File name → sha256 in hexadecimal.
+        The wheel's sha256 in hexadecimal.
     """
-    digest = REQUIREMENTS.read_text().rpartition("sha256:")[2].strip()
-    return dict.fromkeys(IBC.values(), digest)
+    return REQUIREMENTS.read_text().rpartition("sha256:")[2].strip()
 
 
 def lock_text() -> str:

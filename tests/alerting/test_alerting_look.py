@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import getpass
 import grp
 import hashlib
@@ -33,7 +34,8 @@ def no_systemd(monkeypatch: pytest.MonkeyPatch):
 def test_a_bare_host_has_nothing(tmp_path: Path):
     seen = look.look(tmp_path, questions(files=["/etc/x.toml"], old=["/etc/old"], users=["no-such-user"]))
     assert seen == {
-        "files": {}, "python": "python3", "venv": "", "users": {}, "group": False, "enabled": [],
+        "files": {}, "compiled": True, "python": "python3", "venv": "", "environments": [],
+        "users": {}, "group": False, "enabled": [],
         "active": [], "old": [],
     }  # fmt: skip
 
@@ -66,6 +68,7 @@ def test_python_and_environment_are_told_by_what_they_are(tmp_path: Path):
     (tmp_path / "opt/x/venv").symlink_to("venvs/python3.13-abc")
     seen = look.look(tmp_path, questions())
     assert (seen["python"], seen["venv"]) == ("python3.13", "python3.13-abc")
+    assert seen["environments"] == ["python3.13-abc"]
     (tmp_path / "opt/x/venvs/python3.13-abc").rmdir()
     assert look.look(tmp_path, questions())["venv"] == "", "half removed: it is to be built again"
 
@@ -91,3 +94,15 @@ def test_what_is_left_of_an_earlier_release_is_told(tmp_path: Path):
     (tmp_path / "var/lib/old").mkdir(parents=True)
     seen = look.look(tmp_path, questions(old=["/var/lib/old", "/etc/old"]))
     assert seen["old"] == ["/var/lib/old"]
+
+
+def test_a_package_that_another_python_has_compiled_counts_as_not_compiled(tmp_path: Path):
+    package = tmp_path / "opt/x/package"
+    package.mkdir(parents=True)
+    (package / "main.py").write_text("1")
+    assert look.look(tmp_path, questions())["compiled"] is False
+    compileall.compile_dir(package, quiet=1)
+    assert look.look(tmp_path, questions())["compiled"] is True
+    cached = Path(importlib.util.cache_from_source(str(package / "main.py")))
+    cached.rename(cached.with_name("main.cpython-39.pyc"))
+    assert look.look(tmp_path, questions())["compiled"] is False

@@ -36,8 +36,8 @@ INSTANCES = [
 ]
 # What look.py says of a bare host.
 BARE = {
-    "files": {}, "python": "python3.13", "venv": "", "users": {}, "group": False, "enabled": [], "active": [],
-    "old": [],
+    "files": {}, "compiled": True, "python": "python3.13", "venv": "", "environments": [], "users": {},
+    "group": False, "enabled": [], "active": [], "old": [],
 }  # fmt: skip
 NEEDS_SYSTEMD = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 
@@ -159,6 +159,27 @@ def test_the_environment_is_named_after_pins_and_python():
     first = Role().value("_alerting_venv")
     assert re.fullmatch(r"python3\.13-[0-9a-f]{12}", first)
     assert Role(host=BARE | {"python": "python3.14"}).value("_alerting_venv") == first.replace("3.13", "3.14")
+
+
+def test_an_environment_that_was_left_beside_the_current_one_is_seen():
+    current = Role().value("_alerting_venv")
+    there = BARE | {"venv": current, "environments": ["python3.11-0123456789ab", current]}
+    assert Role(host=there).value("_alerting_environments_left") == ["python3.11-0123456789ab"]
+
+
+def test_another_python_still_has_the_packages_and_its_own_come_first(tmp_path: Path):
+    (program,) = [
+        file for file in Role().value("_alerting_programs") if file["dest"].endswith("/ibgateway-watch")
+    ]
+    own, old = (tmp_path / "venv/lib" / name / "site-packages" for name in ("python3.99", "python3.11"))
+    for folder in (own, old):
+        folder.mkdir(parents=True)
+    start = program["content"].partition("\nprogram = ")[0]
+    script = tmp_path / "start"
+    there = f"import sys; sys.prefix = {str(tmp_path / 'venv')!r}; sys.path.append({str(own)!r})"
+    script.write_text(f"{there}\n{start}\nprint(*sys.path, sep='\\n')")
+    run = subprocess.run([sys.executable, "-I", script], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-2:] == [str(own), str(old)]
 
 
 def test_every_package_is_pinned_by_version_and_hash_and_names_no_host():

@@ -35,6 +35,10 @@ class FakeMachine:
         self.free = 5000
         self.inodes = 0.5
         self.forbidden: set[str] = set()
+        self.links = {
+            "/usr/bin/python3": "python3.13",
+            "/opt/ibgateway-alerting/venv": "python3.13-0123456789ab",
+        }
 
     def read(self, path):
         if str(path) in self.forbidden:
@@ -45,6 +49,9 @@ class FakeMachine:
             return Path(path).read_text()
         except OSError:
             return None
+
+    def behind(self, path):
+        return self.links.get(str(path), "")
 
     def run(self, *command, **_):
         text = " ".join(command)
@@ -122,6 +129,26 @@ def test_a_container_has_the_clock_of_the_machine_around_it(machine):
     machine.answers["timedatectl show --property=NTPSynchronized"] = "no\n"
     machine.files["/run/systemd/container"] = "docker\n"
     assert one(doctor_host.clock(machine)).level == OK
+
+
+def test_the_watcher_and_its_packages(machine):
+    assert one(doctor_host.alerting(machine)).level == OK
+    machine.links["/opt/ibgateway-alerting/venv"] = "python3.11-0123456789ab"
+    found = one(doctor_host.alerting(machine))
+    assert found.level == WARNING
+    assert "the host has python3.13 now, alerting's packages are python3.11's" in found.text
+    assert "run the playbook again" in found.remedy
+    machine.answers = {"systemctl show ibgateway-notify.service": "failed\n"} | machine.answers
+    assert [found.level for found in doctor_host.alerting(machine)] == [PROBLEM, WARNING]
+    machine.links.clear()
+    assert one(doctor_host.alerting(machine)).level == NOTE
+
+
+def test_what_is_behind_a_link(tmp_path):
+    (tmp_path / "opt/venvs/python3.11-abc").mkdir(parents=True)
+    (tmp_path / "opt/venv").symlink_to("venvs/python3.11-abc")
+    assert Machine(tmp_path).behind("/opt/venv") == "python3.11-abc"
+    assert Machine(tmp_path).behind("/opt/none") == ""
 
 
 def test_zones(box, machine):
@@ -327,8 +354,8 @@ def test_the_whole(box, machine, systemd, now, monkeypatch):
     monkeypatch.setattr(ctl_doctor.pwd, "getpwnam", lambda _: type("Account", (), {"pw_uid": 900}))
     found = ctl_doctor.examine(Host(box.etc.parent), ["live"], offline=True, machine=machine)
     assert {entry.check for entry in found} == {
-        "clock", "time_zone", "memory", "disk", "firewall", "reset_windows", "state", "settings", "token",
-        "libraries", "listeners", "schedule", "timers", "upstream",
+        "clock", "time_zone", "memory", "disk", "firewall", "alerting", "reset_windows", "state", "settings",
+        "token", "libraries", "listeners", "schedule", "timers", "upstream",
     }  # fmt: skip
     assert all(entry.remedy for entry in found if entry.level in (WARNING, PROBLEM))
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from rendering import templar
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("remover", ROOT / "roles/ibgateway/files/remove_instances.py")
@@ -88,7 +92,7 @@ def test_in_check_mode_nothing_is_done(
 ) -> None:
     monkeypatch.setattr(module, "remove", lambda name: pytest.fail(f"{name} was removed"))
     module.main(["--check", "no-such-instance"])
-    found = {"name": "no-such-instance", "data": "/var/lib/ibgateway/no-such-instance", "mib": 0}
+    found = {"name": "no-such-instance", "data": "", "mib": 0}
     assert json.loads(capsys.readouterr().out) == [found]
 
 
@@ -103,3 +107,12 @@ def test_the_look_at_the_host_finds_instances_and_nothing_else(root: Path) -> No
     (root / "etc/ibgateway/empty").mkdir()
     assert probe.instances(root / "etc/ibgateway") == ["old", "old-too"]
     assert probe.instances(root / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("there", "heir"),
+    [(["old"], "live"), (["live", "old"], "NEW"), (["old", "older"], "NEW")],
+)
+def test_the_recipe_names_the_new_one_where_there_is_but_one(there: list[str], heir: str) -> None:
+    known = templar(host={"instances": there})
+    assert known.template(known.available_variables["_ibgateway_heir"]) == heir

@@ -41,7 +41,7 @@ def test_everything_wrong_is_named_in_one_run(verify: Callable[..., Run], host: 
     run = verify()
     assert run.code != 0
     assert run.changed == 0
-    assert "3 of 7 checks failed" in run.output
+    assert "3 of 8 checks failed" in run.output
     assert "Found: /run/ibgateway/live/config.ini" in run.output
     assert "Found: ibgateway-firewall.service" in run.output
     assert not host.service("ibgateway-firewall").is_running

@@ -14,6 +14,7 @@ import os
 import pwd
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         `files`: path to SHA-256 (`directory` for one), mode and owner:group, of every file of the package
-        and of those asked for; `python`: the name of the host's interpreter; `venv`: the name of the
-        environment in use, empty for none; `users`: name to groups, for the users that exist; `group`:
-        whether it exists; `enabled` and `active`: those of the units that are; `old`: the paths that are
-        there.
+        and of those asked for; `compiled`: whether the host's Python finds all of the package compiled;
+        `python`: the name of the host's interpreter; `venv`: the name of the environment in use, empty for
+        none; `environments`: the names of all there are; `users`: name to groups, for the users that exist;
+        `group`: whether it exists; `enabled` and `active`: those of the units that are; `old`: the paths that
+        are there.
     """
     package = root / questions["package"].lstrip("/")
     found = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
@@ -40,8 +42,10 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
     links = {link.name for link in root.glob("etc/systemd/system/*.wants/*")}
     return {
         "files": {f"/{path.relative_to(root)}": _facts(path) for path in found},
+        "compiled": all(Path(cache_from_source(str(path))).exists() for path in package.rglob("*.py")),
         "python": (root / "usr/bin/python3").resolve().name,
         "venv": venv.resolve().name if venv.exists() else "",
+        "environments": sorted(folder.name for folder in venv.parent.glob("venvs/*")),
         "users": {user: groups for user in questions["users"] if (groups := groups_of(user)) is not None},
         "group": group_exists(questions["group"]),
         "enabled": [unit for unit in questions["units"] if unit in links],

@@ -14,6 +14,7 @@ import json
 import pwd
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         `releases`: IBC version to the SHA-256 of the artifact it came from; `files`: path to SHA-256, mode
-        and owner:group of the library's files and of those asked for; `timers`: the timers' paths; `enabled`
+        and owner:group of the library's files and of those asked for; `compiled`: whether the host's Python
+        finds all of the library compiled; `timers`: the timers' paths; `enabled`
         and `active`: those of the units that are; `members`: group to its members, for the groups that exist;
         `peers`: instance to the line of its jts.ini that names IBKR's server, where there is one.
     """
@@ -43,6 +45,9 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
             for marker in root.glob("opt/ibc/releases/*/.installed")
         },
         "files": {f"/{file.relative_to(root)}": _facts(file) for file in files if file.is_file()},
+        "compiled": all(
+            Path(cache_from_source(str(file))).exists() for file in (root / LIBRARY).rglob("*.py")
+        ),
         "timers": sorted(f"/{file.relative_to(root)}" for file in root.glob(f"{UNITS}/ibgateway-*@*.timer")),
         "enabled": [unit for unit in questions["units"] if unit in links],
         "active": active(questions["units"]),

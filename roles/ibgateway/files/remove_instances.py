@@ -4,7 +4,8 @@ Usage: remove_instances.py [--check] NAME…
 
 Each is logged out and stopped; its timers and units are disabled; its configuration and credentials go.
 /var/lib/ibgateway/NAME stays: settings, events and what else it recorded. With --check nothing is done. The
-role runs this as root over standard input and reads a JSON list of what stays: `name`, `data` and `mib` each.
+role runs this as root over standard input and reads a JSON list of what stays: `name`, `data` (empty where
+there is none) and `mib` each.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def remove(name: str, root: Path = Path("/"), ask: Systemctl = systemctl) -> Non
 
 
 def kept(name: str, root: Path = Path("/")) -> dict[str, Any]:
-    """Return where an instance's data stays, and how many MiB that is.
+    """Return where an instance's data stays, empty where somebody has moved it, and how many MiB that is.
 
     Args:
         name: the instance.
@@ -72,7 +73,8 @@ def kept(name: str, root: Path = Path("/")) -> dict[str, Any]:
     """
     data = root / "var/lib/ibgateway" / name
     size = sum(file.lstat().st_size for file in data.rglob("*") if not file.is_dir())
-    return {"name": name, "data": f"/{data.relative_to(root)}", "mib": -(-size >> 20) if size else 0}
+    place = f"/{data.relative_to(root)}" if data.exists() else ""
+    return {"name": name, "data": place, "mib": -(-size >> 20) if size else 0}
 
 
 def main(arguments: list[str]) -> None:

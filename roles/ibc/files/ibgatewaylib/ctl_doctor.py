@@ -41,6 +41,7 @@ def examine(host: Host, names: list[str], *, offline: bool, machine: Machine | N
     found += doctor_host.memory(machine, every)
     found += doctor_host.disk(machine)
     found += doctor_host.firewall(machine)
+    found += doctor_host.alerting(machine)
     found += doctor_host.window_data(host.etc, now.date())
     windows_broken = found[-1].level == PROBLEM
     try:

@@ -65,6 +65,11 @@ class Machine:
         except OSError:
             return None
 
+    def behind(self, path: str | Path) -> str:
+        """The name of the file or folder at the end of a path's links; empty where there is none."""
+        found = (self.root / str(path).lstrip("/")).resolve()
+        return found.name if found.exists() else ""
+
     def run(self, *command: str, seconds: float = 10.0) -> str | None:
         """A command's output, in English; None when it is missing, fails or takes too long."""
         try:

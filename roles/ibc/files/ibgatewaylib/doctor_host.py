@@ -19,6 +19,9 @@ SPARE_MEMORY = 256
 """MiB beyond all this, below which a host without swap has no room for an upgrade of Debian."""
 LITTLE_DISK, SOME_DISK = 200, 1000
 """MiB."""
+PYTHON = "/usr/bin/python3"
+PACKAGES = "/opt/ibgateway-alerting/venv"
+"""Alerting's Python packages; the folder behind it is named PYTHON-HASH by role alerting."""
 PLACES = ("/var/lib/ibgateway", "/run", "/opt", "/tmp")  # noqa: S108 - only its free space is read
 
 
@@ -140,3 +143,25 @@ def firewall(machine: Machine) -> list[Finding]:
             "`systemctl start ibgateway-firewall`, and see `systemctl status ibgateway-firewall`",
         )
     ]  # fmt: skip
+
+
+def alerting(machine: Machine) -> list[Finding]:
+    """The watcher and the notifier: do they run, and are their packages those of the host's Python?"""
+    packages, python = machine.behind(PACKAGES), machine.behind(PYTHON)
+    if not packages:
+        return [Finding(NOTE, "alerting", "no watcher of ours is installed (role alerting)")]
+    found = []
+    for what, unit in (("watcher", "ibgateway-watch.service"), ("notifier", "ibgateway-notify.service")):
+        state = (machine.run("systemctl", "show", unit, "--property=ActiveState", "--value") or "").strip()
+        if state != "active":
+            text = f"the {what} is {state or 'unknown'}: nobody hears of trouble"
+            remedy = f"run the playbook again, and see `journalctl -u {unit}`"
+            found.append(Finding(PROBLEM, "alerting", text, remedy))
+    made_for = packages.rpartition("-")[0]
+    if made_for != python:
+        text = (
+            f"the host has {python} now, alerting's packages are {made_for}'s: "
+            "what is plain Python works, the weekly digest has no picture"
+        )
+        found.append(Finding(WARNING, "alerting", text, "run the playbook again: it restarts no Gateway"))
+    return found or [Finding(OK, "alerting", "watcher and notifier run")]

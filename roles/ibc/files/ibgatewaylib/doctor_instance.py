@@ -16,7 +16,7 @@ WINDOW_LIBRARIES = ("libawt.so", "libawt_xawt.so", "libfontmanager.so", "libfree
 PACKAGES = {
     "libXext.so.6": "libxext6", "libXi.so.6": "libxi6", "libXrender.so.1": "libxrender1",
     "libXtst.so.6": "libxtst6", "libX11.so.6": "libx11-6", "libfreetype.so.6": "libfreetype6",
-    "libfontconfig.so.1": "libfontconfig1", "libasound.so.2": "libasound2",
+    "libfontconfig.so.1": "libfontconfig1",
 }  # fmt: skip
 _RERUN = "run the playbook again"
 
