@@ -35,6 +35,8 @@ SERVICES = (
     "ibgateway-restart-soft@",
     "ibgateway-pause@",
     "ibgateway-budget-reset@",
+    "ibgateway-upgrade@",
+    "ibgateway-guard@",
     "ibgateway-vnc@",
     "ibgateway-keep-token@",
     "ibgateway@",
@@ -50,6 +52,9 @@ FILES = (
     "etc/ssh/sshd_config.d/50-ibgateway-forward.conf",
     "etc/polkit-1/rules.d/50-ibgateway.rules",
     "etc/polkit-1/rules.d/51-ibgateway-watch.rules",
+    "etc/apt/apt.conf.d/60ibgateway-upgrades",
+    "etc/needrestart/conf.d/60-ibgateway.conf",
+    "etc/systemd/journald.conf.d/60-ibgateway.conf",
     "usr/local/bin/ibgatewayctl",
     "usr/local/share/bash-completion/completions/ibgatewayctl",
     # Of a timer that makes up for what was missed, systemd notes when it last ran.
@@ -68,7 +73,13 @@ FOLDERS = (
     "run/ibgateway",
 )
 GLOBS = ("var/cache/ibgateway-*.sh",)
-EMPTIED = ("etc/systemd/system/nftables.service.d", "opt/ibc")
+EMPTIED = (
+    "etc/systemd/system/nftables.service.d",
+    "etc/systemd/journald.conf.d",
+    "etc/needrestart/conf.d",
+    "etc/needrestart",
+    "opt/ibc",
+)
 """Folders that go when nothing of anybody else's is in them."""
 DATA = ("var/lib/ibgateway", "var/lib/ibgateway-alerting", "var/lib/ibgateway-watch")
 USERS = ("ibgateway-forward",)
