@@ -75,7 +75,7 @@ def ibgateway_held_by(holder: Mapping[str, Any], host: str) -> str:
     return (
         f"Nothing was done on {host}: {holder['who']} is at work there with {holder['playbook']}, "
         f"since {holder['since']} ({ago} ago). Wait until that run has ended, then run this again. If "
-        "you know that it has, for example because its computer was switched off: add -e ibgateway_take_host=true."
+        "you know that it has, such as a computer that was switched off: add -e ibgateway_take_host=true."
     )
 
 
