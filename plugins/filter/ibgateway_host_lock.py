@@ -74,8 +74,8 @@ def ibgateway_held_by(holder: Mapping[str, Any], host: str) -> str:
     ago = "less than a minute" if minutes < 1 else "a minute" if minutes == 1 else f"{minutes} minutes"
     return (
         f"Nothing was done on {host}: {holder['who']} is at work there with {holder['playbook']}, "
-        f"since {holder['since']} ({ago} ago). Wait until that run has ended, then run this again. If "
-        "you know that it has, such as a computer that was switched off: add -e ibgateway_take_host=true."
+        f"since {holder['since']} ({ago} ago). Wait until that run has ended, then run this again. If it has, "
+        "for certain (its computer was switched off, say), add -e ibgateway_take_host=true."
     )
 
 
