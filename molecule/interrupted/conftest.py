@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import IO
 
 import testinfra
 from harness.instance import Instance, run_probe
@@ -16,6 +18,8 @@ from testinfra.host import Host
 
 HERE = Path(__file__).parent
 INVENTORY = HERE / "inventory"
+# A run's process to what it prints: a pipe that nobody reads would halt it.
+_said: dict[int, IO[str]] = {}
 
 
 def host(name: str) -> Host:
@@ -47,11 +51,14 @@ def start(name: str, changes: Path | None = None, *, kill: bool = False) -> subp
         environment |= {"ANSIBLE_CALLBACKS_ENABLED": "changes", "CHANGES_FILE": str(changes)}
         environment |= {"CHANGES_KILL": "1"} if kill else {}
     command = [Path(sys.executable).parent / "ansible-playbook", f"--inventory={INVENTORY}"]
-    return subprocess.Popen(
+    said = tempfile.TemporaryFile("w+")
+    run = subprocess.Popen(
         [*command, "site.yml", f"--limit=localhost,{name}"],
-        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
     )  # fmt: skip
+    _said[run.pid] = said
+    return run
 
 
 def end(run: subprocess.Popen[str], seconds: float = 300) -> tuple[int, str]:
@@ -64,15 +71,17 @@ def end(run: subprocess.Popen[str], seconds: float = 300) -> tuple[int, str]:
     Returns:
         Its exit code, negative for the signal that killed it, and what it printed.
     """
-    output = run.communicate(timeout=seconds)[0]
-    return run.returncode, " ".join(output.split())
+    code = run.wait(timeout=seconds)
+    with _said.pop(run.pid) as said:
+        said.seek(0)
+        return code, " ".join(said.read().split())
 
 
 def kill(run: subprocess.Popen[str]) -> None:
     """Kill a run without mercy, and with it the processes of its tasks, which have groups of their own."""
     for pid in _descendants(run.pid):
         os.kill(pid, signal.SIGKILL)
-    run.communicate()
+    run.wait()
 
 
 def _descendants(pid: int) -> list[int]:

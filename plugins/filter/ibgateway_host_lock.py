@@ -74,8 +74,8 @@ def ibgateway_held_by(holder: Mapping[str, Any], host: str) -> str:
     ago = "less than a minute" if minutes < 1 else "a minute" if minutes == 1 else f"{minutes} minutes"
     return (
         f"Nothing was done on {host}: {holder['who']} is at work there with {holder['playbook']}, "
-        f"since {holder['since']} ({ago} ago). Wait until that run has ended, then run this again. If it has, "
-        "for certain (its computer was switched off, say), add -e ibgateway_take_host=true."
+        f"since {holder['since']} ({ago} ago). Wait until that run has ended, then run this again. If it "
+        "has, for certain (its computer was switched off, say), add -e ibgateway_take_host=true."
     )
 
 
@@ -116,8 +116,12 @@ def _runs(pid: int) -> bool:
 
 
 def _started(pid: int) -> str:
-    """Return when a process began, so that its number is not taken for another's; empty without /proc."""
-    return (_text(f"/proc/{pid}/stat").rpartition(")")[2].split() or [""] * 20)[19]
+    """Return when a process began, so that its number is not taken for another's; empty without /proc.
+
+    Empty, too, for a process that has ended and waits for its parent to notice.
+    """
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if fields and fields[0] != "Z" else ""
 
 
 def _namespace() -> str:

@@ -208,6 +208,14 @@ def test_a_run_of_this_machine_has_ended_when_its_process_has():
     assert controller.ibgateway_run_has_ended(run)
 
 
+def test_a_killed_run_has_ended_even_when_nobody_has_noticed():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        run = {"id": f"{controller.controller()} {other.pid}/{controller._started(other.pid)}"}
+        other.kill()
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        assert controller.ibgateway_run_has_ended(run)
+
+
 def test_a_number_that_another_process_has_now_is_not_that_run():
     assert controller.ibgateway_run_has_ended({"id": f"{controller.controller()} {os.getpid()}/1"})
 

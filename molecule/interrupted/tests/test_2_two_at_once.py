@@ -26,7 +26,7 @@ def begun(name: str):
     """Begin a run, and halt it once it has the host."""
     run = start(name)
     wait_until(lambda: held(name) or run.poll() is not None, "the host to be taken")
-    assert run.poll() is None, run.communicate()[0]
+    assert run.poll() is None, end(run)
     os.kill(run.pid, signal.SIGSTOP)
     return run
 
