@@ -51,7 +51,7 @@ def start(name: str, changes: Path | None = None, *, kill: bool = False) -> subp
         environment |= {"ANSIBLE_CALLBACKS_ENABLED": "changes", "CHANGES_FILE": str(changes)}
         environment |= {"CHANGES_KILL": "1"} if kill else {}
     command = [Path(sys.executable).parent / "ansible-playbook", f"--inventory={INVENTORY}"]
-    said = tempfile.TemporaryFile("w+")
+    said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `end` closes it
     run = subprocess.Popen(
         [*command, "site.yml", f"--limit=localhost,{name}"],
         cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
