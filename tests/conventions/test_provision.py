@@ -20,7 +20,7 @@ def imported(part: str) -> list[tuple[str, str]]:
 def test_everything_is_checked_first_and_the_instances_start_last():
     assert imported("pre_tasks") == [("ibc", "preflight.yml"), ("alerting", "preflight.yml")]
     assert [role["role"] for role in PLAY["roles"]] == ["ibgateway", "ibc", "alerting"]
-    assert imported("post_tasks") == [("ibc", "start.yml"), ("alerting", "check.yml")]
+    assert imported("post_tasks") == [("ibc", "start.yml"), ("alerting", "check.yml"), ("ibc", "let_go.yml")]
     # Alone, the role starts them itself.
     service = yaml.safe_load((ROOT / "roles/ibc/tasks/service.yml").read_text())
     assert service[-1]["ansible.builtin.import_tasks"] == "start.yml"

@@ -239,7 +239,7 @@ def test_windows_of_ones_own_reach_the_host_and_the_calendars() -> None:
 def test_the_region_found_on_the_host_counts() -> None:
     answer = {"stdout": json.dumps({"peers": {"live": "Peer=zdc1.ibllc.com"}})}
     assert role_with().value("_ibc_schedules")["live"]["region_known"] is False
-    found = role_with(_ibc_look=answer).value("_ibc_schedules")["live"]
+    found = role_with(_ibc_hold=answer).value("_ibc_schedules")["live"]
     assert (found["region"], found["region_known"]) == ("europe", True)
 
 

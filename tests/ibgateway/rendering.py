@@ -29,6 +29,7 @@ HOST = {
     "units_down": [],
     "foreign_listeners": {},
     "missing_packages": [],
+    "packages_interrupted": False,
     "firewall": True,
     "differing": [],
     "instances": ["live"],

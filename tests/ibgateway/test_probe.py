@@ -152,3 +152,11 @@ def test_only_what_runs_and_starts_at_boot_is_up(tmp_path: Path, monkeypatch: py
     assert module.units_down(units) == units[1:]
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     assert module.units_down(units) == units
+
+
+def test_dpkg_that_was_stopped_in_the_middle_is_seen(tmp_path: Path):
+    assert not module.packages_interrupted(tmp_path / "none")
+    (tmp_path / "tmp.i").touch()
+    assert not module.packages_interrupted(tmp_path), "apt goes on with that"
+    (tmp_path / "0001").touch()
+    assert module.packages_interrupted(tmp_path)

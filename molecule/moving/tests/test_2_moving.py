@@ -24,7 +24,7 @@ NOT_OURS = (
     "/var/log",
     "/var/lib/dpkg",
     "/var/cache/apt",
-    # systemd's own, of the services that ran when the snapshot was taken which this host comes from: it removes
+    # systemd's own, of services that ran when the snapshot was taken which this host comes from: it removes
     # those of earlier boots, and a container's boot is the machine's.
     "/var/tmp/systemd-private-*",
 )

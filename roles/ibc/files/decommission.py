@@ -35,6 +35,8 @@ SERVICES = (
     "ibgateway-restart-soft@",
     "ibgateway-pause@",
     "ibgateway-budget-reset@",
+    "ibgateway-upgrade@",
+    "ibgateway-guard@",
     "ibgateway-vnc@",
     "ibgateway-guard@",
     "ibgateway-upgrade@",

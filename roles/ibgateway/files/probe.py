@@ -160,6 +160,15 @@ def missing_packages(names: list[str]) -> list[str]:
     return [name for name in names if name not in installed]
 
 
+def packages_interrupted(updates: Path = Path("/var/lib/dpkg/updates")) -> bool:
+    """Return whether dpkg was stopped in the middle, so that apt refuses whatever it is asked for.
+
+    Args:
+        updates: where dpkg keeps numbered files until it enters them into its list (a seam for tests).
+    """
+    return updates.is_dir() and any(file.name.isdecimal() for file in updates.iterdir())
+
+
 def releases(directory: Path) -> dict[str, Any]:
     """Return the marker of each whole release, by version."""
     found = {}
@@ -255,6 +264,7 @@ def answer(questions: dict[str, Any]) -> dict[str, Any]:
         "units_down": units_down(questions["units"]),
         "foreign_listeners": listeners(questions["ports"], known.get(questions["account"])),
         "missing_packages": missing_packages(questions["packages"]),
+        "packages_interrupted": packages_interrupted(),
         "firewall": Path("/etc/systemd/system/ibgateway-firewall.service").exists(),
         "differing": differing(questions["wanted"]),
         "instances": instances(Path("/etc/ibgateway")),
