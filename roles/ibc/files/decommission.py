@@ -38,8 +38,6 @@ SERVICES = (
     "ibgateway-upgrade@",
     "ibgateway-guard@",
     "ibgateway-vnc@",
-    "ibgateway-guard@",
-    "ibgateway-upgrade@",
     "ibgateway-keep-token@",
     "ibgateway@",
     "ibgateway-display@",
