@@ -95,7 +95,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _preview(result: Result) -> Iterator[str]:
     for name, host in result.hosts.items():
-        yield f"{name}: {ops_plan.verdict(host)}"
+        # What only the next start changes is no change of the run's.
+        nothing = host.well and not host.changed
+        yield f"{name}: {'nothing to install' if nothing else ops_plan.verdict(host)}"
         yield from ops_plan.changes(host)
         yield from (f"  {line}" for line in host.warnings)
         yield from (f"  {instance['text']}" for instance in renewed.of(host))
