@@ -94,7 +94,9 @@ def in_the_middle(run: subprocess.Popen[str], condition: str) -> bool:
 
 def crash() -> None:
     """Have the host lose what the run has begun there, as it stands."""
-    command = "systemctl kill --signal=KILL user.slice ssh.service; systemctl restart ssh.service"
+    kill_all = "systemctl kill --signal=KILL user.slice ssh.service"
+    # A start may still meet the signal.
+    command = f"{kill_all}; until systemctl restart ssh.service; do systemctl reset-failed ssh.service; done"
     subprocess.run(inside("sh", "-c", command), check=True)
 
 
