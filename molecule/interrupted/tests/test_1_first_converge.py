@@ -15,9 +15,8 @@ from harness.wait import wait_until
 # What shows that a task which takes long is in the middle, in the order in which they come, and whether the
 # host loses what runs in it, too: as in a crash. Otherwise it goes on there alone, while the next run begins.
 # Each names the process by the beginning of its command line, which what looks for it does not have.
-INSTALLER = (
-    "test -d /opt/ibgateway/releases/.staging-10.45.1/program && pgrep -f '^(/usr/bin/)?python3 - --version'"
-)
+STAGING = "/opt/ibgateway/releases/.staging-10.45.1/program"
+INSTALLER = f"test -d {STAGING} && pgrep -f '^(/usr/bin/)?python3 - --version'"
 VENV = "ls /opt/ibgateway-alerting/venvs/*/bin && pgrep -f '^/usr/bin/python3 -m venv'"
 PIP = "pgrep -f '^/opt/ibgateway-alerting/venvs/.*pip install'"
 PACKAGES = "ls -d /opt/ibgateway-alerting/venvs/*/lib/python3*/site-packages/apprise"
