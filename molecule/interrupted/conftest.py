@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -80,7 +81,8 @@ def end(run: subprocess.Popen[str], seconds: float = 300) -> tuple[int, str]:
 def kill(run: subprocess.Popen[str]) -> None:
     """Kill a run without mercy, and with it the processes of its tasks, which have groups of their own."""
     for pid in _descendants(run.pid):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     run.wait()
 
 

@@ -88,6 +88,35 @@ def test_nobody_gives_back_what_another_has(take: Callable, lock: Path):
     assert take(CI)["who"] == "anna@laptop"
 
 
+def test_what_an_unfinished_run_may_have_changed_is_read_anew_at_the_end(take: Callable, lock: Path):
+    asked: list[str] = []
+
+    def systemctl(*arguments: str) -> bool:
+        asked.append(" ".join(arguments))
+        return arguments[-1] != "ibgateway-watch.service"
+
+    take(ANNA)
+    host_lock.give_back(ANNA, lock, systemctl)
+    assert asked == [], "it was nobody's before"
+
+    take(ANNA)
+    take(CI, anyway=True)
+    take({**CI, "id": "runner 57/79"}, anyway=True)
+    take({**CI, "id": "runner 57/79"})
+    host_lock.give_back({**CI, "id": "runner 57/79"}, lock, systemctl)
+    assert [line for line in asked if "is-active" not in line] == [
+        "daemon-reload",
+        "reload ssh.service",
+        "reload ibgateway-firewall.service",
+        "restart systemd-journald.service",
+        "restart ibgateway-notify.service",
+    ]
+    asked.clear()
+    take(ANNA)
+    host_lock.give_back(ANNA, lock, systemctl)
+    assert asked == []
+
+
 def test_another_controllers_run_counts_as_ended_when_its_connection_is_gone_and_it_was_silent(
     take: Callable, proc: Path
 ):

@@ -243,6 +243,12 @@ def test_the_region_found_on_the_host_counts() -> None:
     assert (found["region"], found["region_known"]) == ("europe", True)
 
 
+@pytest.mark.parametrize("stdout", ["", json.dumps({"id": "another run"})])
+def test_the_host_can_be_asked_again_after_it_was_held_by_another_run(stdout: str) -> None:
+    asked = role_with(_ibc_hold={"rc": 3, "stdout": stdout}).value("_ibc_questions")
+    assert asked == role_with().value("_ibc_questions")
+
+
 def test_no_unit_knows_a_credential(units: dict[str, str]) -> None:
     assert "canary" not in "".join(units.values())
 

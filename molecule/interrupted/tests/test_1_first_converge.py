@@ -12,19 +12,23 @@ from conftest import contents, end, held, host, kill, paper, start
 from harness.site import ROOT
 from harness.wait import wait_until
 
-STAGING = "/opt/ibgateway/releases/.staging-10.45.1/program"
-VENVS = "/opt/ibgateway-alerting/venvs"
 # What shows that a task which takes long is in the middle, in the order in which they come, and whether the
 # host loses what runs in it, too: as in a crash. Otherwise it goes on there alone, while the next run begins.
+# Each names the process by the beginning of its command line, which what looks for it does not have.
+STAGING = "/opt/ibgateway/releases/.staging-10.45.1/program"
+INSTALLER = f"test -d {STAGING} && pgrep -f '^(/usr/bin/)?python3 - --version'"
+VENV = "ls /opt/ibgateway-alerting/venvs/*/bin && pgrep -f '^/usr/bin/python3 -m venv'"
+PIP = "pgrep -f '^/opt/ibgateway-alerting/venvs/.*pip install'"
+PACKAGES = "ls -d /opt/ibgateway-alerting/venvs/*/lib/python3*/site-packages/apprise"
 WITHIN = [
     ("pgrep -x dpkg", True),
     ("pgrep -x dpkg", False),
-    (f"test -d {STAGING}", True),
-    (f"test -d {STAGING}", False),
-    (f"ls {VENVS}/*/bin", True),
-    (f"ls {VENVS}/*/bin", False),
-    (f"ls -d {VENVS}/*/lib/python3*/site-packages/apprise", True),
-    (f"ls {VENVS}/*/bin/pip && pgrep -f /bin/pip.install", False),
+    (INSTALLER, True),
+    (INSTALLER, False),
+    (VENV, True),
+    (VENV, False),
+    (f"{PACKAGES} && {PIP}", True),
+    (PIP, False),
 ]
 # What another run of a fresh host would differ in, too.
 VOLATILE = {
@@ -83,7 +87,7 @@ def kill_after_each_change(passed: Path) -> None:
 
 def in_the_middle(run: subprocess.Popen[str], condition: str) -> bool:
     """Wait until a condition holds on the host, or the run has ended before that."""
-    look = f"until {condition} >/dev/null 2>&1; do sleep 0.05; done"
+    look = f"until {{ {condition}; }} >/dev/null 2>&1; do sleep 0.05; done"
     with subprocess.Popen(inside("timeout", "300", "sh", "-c", look), stdout=subprocess.DEVNULL) as watch:
         wait_until(lambda: run.poll() is not None or watch.poll() is not None, condition, 300)
         met = run.poll() is None
@@ -94,7 +98,9 @@ def in_the_middle(run: subprocess.Popen[str], condition: str) -> bool:
 
 def crash() -> None:
     """Have the host lose what the run has begun there, as it stands."""
-    command = "systemctl kill --signal=KILL user.slice ssh.service; systemctl restart ssh.service"
+    kill_all = "systemctl kill --signal=KILL user.slice ssh.service"
+    # A start may still meet the signal.
+    command = f"{kill_all}; until systemctl restart ssh.service; do systemctl reset-failed ssh.service; done"
     subprocess.run(inside("sh", "-c", command), check=True)
 
 
@@ -131,6 +137,13 @@ def test_nothing_is_missing_and_nothing_is_left_over(changes: dict[str, list[str
         if there.get(name) != reference.get(name) and not set_aside.fullmatch(name)
     }
     assert differing == {}
+
+
+def test_sshd_has_read_the_keys_of_the_forward_only_user(changes: dict[str, list[str]]):
+    there = host("killed")
+    written = there.check_output("stat --format=%%Y /etc/ssh/sshd_config.d/50-ibgateway-forward.conf")
+    journal = there.check_output("journalctl --unit=ssh.service --since=@%s --output=cat", written)
+    assert "Received SIGHUP; restarting." in journal
 
 
 def test_packages_are_whole(changes: dict[str, list[str]]):

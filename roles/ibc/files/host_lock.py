@@ -17,9 +17,10 @@ import contextlib
 import fcntl
 import json
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,14 @@ SILENT_SECONDS = 600
 REFUSED = 3
 # What sshd calls the process of one connection: until OpenSSH 9.8, and since.
 SSHD = ("sshd", "sshd-session")
+# What a run tells to read anew what it has changed; one that failed or was killed may not have come to it.
+READERS = {
+    "ssh.service": "reload",
+    "ibgateway-firewall.service": "reload",
+    "systemd-journald.service": "restart",
+    "ibgateway-watch.service": "restart",
+    "ibgateway-notify.service": "restart",
+}
 KEYS = {"id": str, "controller": str, "who": str, "playbook": str, "since": str, "taken": (int, float)}
 
 Run = dict[str, Any]
@@ -77,7 +86,8 @@ def take(
         if holder is not None and not mine and not anyway and lives(holder, run["controller"], now, proc):
             return {**holder, "seconds": max(0, int(now - holder["taken"]))}
         if holder is None or holder["id"] != run["id"]:
-            run = {**run, "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())}
+            since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+            run = {**run, "since": since, "unfinished": holder is not None}
         else:
             run = holder
         text = json.dumps({**run, "taken": now, "connection": connection(proc)}).encode()
@@ -86,19 +96,38 @@ def take(
     return None
 
 
-def give_back(run: Run, path: Path = LOCK) -> None:
-    """Let others have the host, if it is this run that has it.
+def give_back(run: Run, path: Path = LOCK, systemctl: Callable[..., bool] | None = None) -> None:
+    """Let others have the host, if it is this run that has it, and it has finished what others may have left.
 
     Args:
         run: as for `take`.
         path: the file.
+        systemctl: runs systemctl and tells whether it went well (a seam for tests).
     """
     if not path.exists():
         return
     with opened(path) as file:
         holder = _read(file)
+        if holder is not None and holder["id"] == run["id"] and holder.get("unfinished"):
+            read_anew(systemctl or _systemctl)
         if holder is None or holder["id"] == run["id"]:
             path.unlink()
+
+
+def read_anew(systemctl: Callable[..., bool]) -> None:
+    """Have systemd and the services that are up read their configuration anew. No Gateway is among them.
+
+    Args:
+        systemctl: as for `give_back`.
+    """
+    systemctl("daemon-reload")
+    for unit, verb in READERS.items():
+        if systemctl("is-active", "--quiet", unit):
+            systemctl(verb, unit)
+
+
+def _systemctl(*arguments: str) -> bool:
+    return subprocess.run(["systemctl", *arguments], capture_output=True, check=False).returncode == 0
 
 
 def lives(holder: Run, controller: str, now: float, proc: Path = Path("/proc")) -> bool:
