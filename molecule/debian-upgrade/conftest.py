@@ -81,9 +81,8 @@ def phone(host: Host) -> Phone:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def both_are_logged_in(host: Host, instances: dict[str, Instance]) -> None:
-    """Each file begins with both ready, outside the reset windows."""
-    seams.reset_now(host, False)
+def both_are_logged_in(instances: dict[str, Instance]) -> None:
+    """Each file begins with both ready."""
     for instance in instances.values():
         seams.plan(instance)
         seams.log_in(instance)

@@ -11,7 +11,7 @@ from conftest import BY_TOKEN, counts, pids, since
 from harness.instance import Instance
 from harness.site import Run
 
-RECIPE = re.compile(r"Was it renamed\? On the host: (ibgatewayctl stop .+? && ibgatewayctl start \S+)")
+RECIPE = re.compile(r"Was it renamed\? On the host: (ibgatewayctl stop .+? && ibgatewayctl start [a-z0-9-]+)")
 
 
 @pytest.fixture(scope="module")
