@@ -238,6 +238,21 @@ def test_pause(systemd, ibc, run):
     assert "the next start needs no tap" in out
 
 
+def test_pause_while_systemd_clears_up_after_the_launcher(systemd, ibc, run, monkeypatch):
+    systemd.ready()
+    ibc.on["PAUSE"] = lambda: systemd.set("deactivating", "stop-post", pid=0)
+    monkeypatch.setattr(act.time, "sleep", lambda _: systemd.set("inactive", "dead"))
+    code, out, _ = run("pause", "live")
+    assert (code, "the next start needs no tap" in out) == (0, True)
+
+
+def test_pause_that_becomes_another_start(systemd, ibc, run):
+    systemd.ready()
+    ibc.on["PAUSE"] = lambda: systemd.ready(88)
+    code, out, _ = run("pause", "live")
+    assert (code, "has started again instead of pausing" in out) == (1, True)
+
+
 def test_pause_all_leaves_what_has_no_token(systemd, ibc, run):
     systemd.set("failed", "failed")
     systemd.state("parked")

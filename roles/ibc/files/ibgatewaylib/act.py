@@ -185,7 +185,8 @@ def pause(host: Host, instance: instances.Instance) -> str:
         now = unit_state(unit)
         if now["active_state"] in ("inactive", "failed"):
             return f"{instance.name} is paused: the next start needs no tap, until IBKR ends the week's token"
-        if now["main_pid"] != before["main_pid"]:
+        # 0: the launcher has ended, and systemd has not yet noted it in the unit's state.
+        if now["main_pid"] not in (0, before["main_pid"]):
             raise CtlError(f"{instance.name} has started again instead of pausing: see the log")
         time.sleep(_PAUSE)
     raise CtlError(f"{instance.name} still runs {BEGINS_WITHIN:g} s after PAUSE ({reply}): see the log")
