@@ -4,15 +4,24 @@ testinfra's surface is kept narrow on purpose (run, check_output, file): it is l
 functions could be replaced by our own.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import pytest
 from harness.instance import Instance
+from harness.site import Run, run_site
 from testinfra.host import Host
 
 JOURNAL_LINES = 150
 _printed: dict[str, str] = {}
+
+
+@pytest.fixture(scope="session")
+def site(request: pytest.FixtureRequest) -> Callable[..., Run]:
+    """`site.yml` (or `playbook=`) on the scenario's hosts; takes arguments and extra variables."""
+    scenario = request.session.items[0].path.parents[1]
+    return partial(run_site, scenario / "inventory")
 
 
 @pytest.fixture(scope="module")

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import pytest
 from harness import seams
+from harness.costs import COUNTED
 from harness.instance import Instance, run_probe
 from harness.phone import Phone
-from harness.site import Run, run_site
+from harness.site import Run
 from testinfra.host import Host
 
-COUNTED = ("logins", "pushes.sent", "token_restarts")
 NOTHING = dict.fromkeys(COUNTED, 0)
 BY_TOKEN = NOTHING | {"token_restarts": 1}
-
-
-def counts(instance: Instance) -> dict[str, int]:
-    """What the simulated IBKR has counted: logins, pushes, token restarts."""
-    return {name: instance.counted(name) for name in COUNTED}
-
-
-def since(instance: Instance, before: dict[str, int]) -> dict[str, int]:
-    """What it has counted more than before."""
-    return {name: number - before[name] for name, number in counts(instance).items()}
 
 
 def pids(*instances: Instance) -> list[int]:
@@ -68,12 +55,6 @@ def changed_tasks(run: Run) -> set[str]:
     return {name for name, text in zip(parts[1::2], parts[2::2], strict=True) if "changed: [" in text}
 
 
-@pytest.fixture(scope="session")
-def site() -> Callable[..., Run]:
-    """`site.yml` (or `playbook=`) on this scenario's host; takes arguments and extra variables."""
-    return partial(run_site, Path(__file__).parent / "inventory")
-
-
 @pytest.fixture(scope="module")
 def phone(host: Host) -> Phone:
     """The operator's phone."""
@@ -83,6 +64,4 @@ def phone(host: Host) -> Phone:
 @pytest.fixture(scope="module", autouse=True)
 def both_are_logged_in(instances: dict[str, Instance]) -> None:
     """Each file begins with both ready."""
-    for instance in instances.values():
-        seams.plan(instance)
-        seams.log_in(instance)
+    seams.ready(instances)

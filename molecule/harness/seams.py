@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from testinfra.host import Host
@@ -103,3 +104,14 @@ def log_in(instance: Instance) -> None:
         host.check_output("timeout 90 ibgatewayctl login %s", name)
     instance.wait_for("ready")
     host.check_output("ibgatewayctl budget %s --reset", name)
+
+
+def ready(instances: Mapping[str, Instance]) -> None:
+    """Have instances ready, quick, and with unused login budgets.
+
+    Args:
+        instances: by their names.
+    """
+    for instance in instances.values():
+        plan(instance)
+        log_in(instance)

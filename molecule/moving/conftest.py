@@ -1,19 +1,10 @@
 """The tests begin with both instances ready, and go on from one to the next."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 from harness import seams
 from harness.instance import Instance
-from harness.site import Run, run_site
-
-
-@pytest.fixture(scope="session")
-def site() -> Callable[..., Run]:
-    """`site.yml` on this scenario's host; takes ansible-playbook's arguments and extra variables."""
-    return partial(run_site, Path(__file__).parent / "inventory")
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +17,4 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ready(instances: dict[str, Instance], request: pytest.FixtureRequest) -> None:
     """The first file begins with both instances ready."""
     if request.module.__name__ == "test_1_bundle":
-        for instance in instances.values():
-            seams.plan(instance)
-            seams.log_in(instance)
+        seams.ready(instances)

@@ -13,7 +13,7 @@ import pytest
 from harness import seams
 from harness.instance import Instance
 from harness.phone import Phone
-from harness.site import ROOT, Run, run_site
+from harness.site import ROOT, Run
 from testinfra.host import Host
 
 OLD, NEW = "10.37.1", "10.45.1"
@@ -24,16 +24,6 @@ def record(instance: Instance) -> dict:
     """What the host has noted of the instance's releases."""
     result = instance.host.run("cat /etc/ibgateway/%s/upgrade.json", instance.name)
     return json.loads(result.stdout) if result.rc == 0 else {}
-
-
-def counts(instance: Instance) -> dict[str, int]:
-    """What the simulated IBKR has counted: logins, pushes, token restarts."""
-    return {name: instance.counted(name) for name in ("logins", "pushes.sent", "token_restarts")}
-
-
-def since(instance: Instance, before: dict[str, int]) -> dict[str, int]:
-    """What it has counted more than before."""
-    return {name: number - before[name] for name, number in counts(instance).items()}
 
 
 def judged(instance: Instance) -> None:
@@ -86,12 +76,6 @@ def kill_at(task: str, playbook: str, **variables: object) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
                 return
     raise AssertionError(f"{playbook} ended before {task!r}:\n{''.join(said)}")
-
-
-@pytest.fixture(scope="session")
-def site() -> Callable[..., Run]:
-    """`site.yml` (or `playbook=`) on this scenario's host; takes arguments and extra variables."""
-    return partial(run_site, INVENTORY)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import BY_TOKEN, NOTHING, changed_tasks, counts, happen, pids, restart_by_token, since
+from conftest import BY_TOKEN, NOTHING, changed_tasks, happen, pids, restart_by_token
 from harness import seams
+from harness.costs import counts, since
 from harness.instance import Instance
 from harness.phone import Phone
 from harness.site import Run

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from conftest import BY_TOKEN, counts, restart_by_token, since
+from conftest import BY_TOKEN, restart_by_token
+from harness.costs import counts, since
 from harness.instance import Instance
 from harness.site import Run
 

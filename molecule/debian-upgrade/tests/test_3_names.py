@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import BY_TOKEN, counts, pids, since
+from conftest import BY_TOKEN, pids
+from harness.costs import counts, since
 from harness.instance import Instance
 from harness.site import Run
 

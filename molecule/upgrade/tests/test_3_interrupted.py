@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from conftest import NEW, OLD, counts, judged, kill_at, since
+from conftest import NEW, OLD, judged, kill_at
+from harness.costs import counts, since
 from harness.instance import Instance
 from harness.site import Run
 
