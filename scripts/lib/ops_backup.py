@@ -24,9 +24,7 @@ FACT = "_backup_kept"  # in the playbook; beside `file` what roles/ibc/files/bac
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     ops_playbook.arguments(parser, EPILOG)
-    parser.add_argument(
-        "--directory", default="", metavar="DIR", help="where to (default: the project's backups/)"
-    )
+    ops_playbook.directory_option(parser, "backups/")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -27,9 +27,7 @@ FACT = "_bundle_named"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     ops_playbook.arguments(parser, EPILOG)
-    parser.add_argument(
-        "--directory", default="", metavar="DIR", help="where to (default: the project's bundles/)"
-    )
+    ops_playbook.directory_option(parser, "bundles/")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -86,6 +86,18 @@ def restarting(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
+def directory_option(parser: argparse.ArgumentParser, usual: str) -> None:
+    """Add --directory, for verbs that fetch something.
+
+    Args:
+        parser: the verb's.
+        usual: where to without it, in the project.
+    """
+    parser.add_argument(
+        "--directory", default="", metavar="DIR", help=f"where to (default: the project's {usual})"
+    )
+
+
 def directory(options: argparse.Namespace, name: str) -> dict[str, Any]:
     """Return the variable that --directory is for; none where the playbook's own shall hold."""
     return {name: str(Path(options.directory).expanduser().absolute())} if options.directory else {}

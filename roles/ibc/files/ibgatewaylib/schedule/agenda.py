@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
 
 from . import rules, zones
 from .compiler import Schedule
@@ -83,3 +84,22 @@ def _runs(zone: tzinfo, minute: int, weekday: int | None, first: int, last: int)
 
 def _utc(instant: int) -> datetime:
     return datetime.fromtimestamp(instant, UTC)
+
+
+def document(schedule: Schedule, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return a schedule and what it holds, for JSON.
+
+    Args:
+        schedule: the instance's.
+        entries: what `agenda` gave for it.
+    """
+    return {
+        "region": schedule.region,
+        "region_known": schedule.region_known,
+        "timezone": schedule.timezone,
+        "daily_restart": schedule.daily_restart,
+        "weekly_login": schedule.weekly_login,
+        "weekly_login_timezone": schedule.weekly_login_timezone,
+        "warnings": list(schedule.warnings),
+        "entries": [entry.as_dict() for entry in entries],
+    }
