@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,14 @@ OTHERS = {
 }
 
 
-def begun(name: str):
+def begun(name: str) -> subprocess.Popen[str]:
     """Begin a run, and halt it once it has the host."""
     run = start(name)
-    wait_until(lambda: held(name) or run.poll() is not None, "the host to be taken")
+
+    def taken() -> bool:
+        return f" {run.pid}/" in held(name).get("id", "") or run.poll() is not None
+
+    wait_until(taken, "the host to be taken")
     assert run.poll() is None, end(run)
     os.kill(run.pid, signal.SIGSTOP)
     return run
