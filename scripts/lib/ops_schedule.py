@@ -12,7 +12,7 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from ibgatewaylib.schedule.agenda import agenda
+from ibgatewaylib.schedule.agenda import agenda, described
 from ibgatewaylib.schedule.compiler import ScheduleRefusedError, compile_schedule
 from ibgatewaylib.schedule.table import table
 from ibgatewaylib.schedule.windows import BadWindowsError, parse, shipped
@@ -85,14 +85,7 @@ def _show(
         "host": host,
         "instance": instance["name"],
         "mode": schedule.mode,
-        "region": schedule.region,
-        "region_known": schedule.region_known,
-        "timezone": schedule.timezone,
-        "daily_restart": schedule.daily_restart,
-        "weekly_login": schedule.weekly_login,
-        "weekly_login_timezone": schedule.weekly_login_timezone,
-        "warnings": list(schedule.warnings),
-        "entries": [entry.as_dict() for entry in entries],
+        **described(schedule, entries),
     }
     return result, f"{host}/{instance['name']}: {table(schedule, entries, options.zone)}"
 

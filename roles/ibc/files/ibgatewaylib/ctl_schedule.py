@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import ctl_history, ctl_plan
 from .ctl_host import CtlError, Host
+from .schedule.agenda import described
 from .schedule.table import table
 from .schedule.zones import UnknownZoneError
 
@@ -34,17 +35,5 @@ def show(host: Host, names: list[str], *, zone: str, days: int) -> tuple[str, li
         except UnknownZoneError as error:
             raise CtlError(f"--zone {error}", 2) from None
         tables.append(f"{name}: {text}" if text else "")
-        results.append(
-            {
-                "instance": name,
-                "region": schedule.region,
-                "region_known": schedule.region_known,
-                "timezone": schedule.timezone,
-                "daily_restart": schedule.daily_restart,
-                "weekly_login": schedule.weekly_login,
-                "weekly_login_timezone": schedule.weekly_login_timezone,
-                "warnings": list(schedule.warnings),
-                "entries": [entry.as_dict() for entry in entries],
-            }
-        )
+        results.append({"instance": name, **described(schedule, entries)})
     return "\n".join(tables), results

@@ -16,6 +16,7 @@ from ..model import HOST
 from ..observation import Changes, Observation
 from ..settings import Settings
 from ..store import Store
+from . import questions
 
 log = logging.getLogger(__name__)
 
@@ -217,7 +218,4 @@ class _Clock:
 
     def stop(self) -> None:
         process, self._process = self._process, None
-        if process:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+        questions.give_up(process)
