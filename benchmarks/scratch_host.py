@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = (ROOT / "roles" / "alerting" / "files", ROOT / "roles" / "ibc" / "files")
 sys.path[:0] = [str(ROOT / "tests" / "alerting"), *map(str, FILES)]
 
+from alerting_tools import USUAL, write_instance  # noqa: E402 - needs the paths above
 from fake_tws import FakeTws  # noqa: E402 - needs the paths above
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -48,26 +49,6 @@ for unit; do
   esac
 done
 """
-INSTANCE = {
-    "mode": "live",
-    "login": "consent",
-    "gateway_version": "10.45.1c",
-    "ibc_version": "3.24.1",
-    "java_source": "installer",
-    "timezone": "America/New_York",
-    "region": "america",
-    "daily_restart": "17:15",
-    "weekly_login": "Sun 09:30",
-    "program_dir": "/opt/ibgateway/releases/10.45.1c",
-    "ibc_dir": "/opt/ibc/releases/3.24.1",
-    "display": 10,
-    "command_port": 7462,
-    "vnc_port": 5910,
-    "heap": 768,
-    "budget_logins": 3,
-    "budget_hours": 6,
-    "budget_minutes_apart": 5,
-}
 _PLACES = {"etc": "etc", "state": "var", "run": "run"}
 
 
@@ -179,15 +160,7 @@ class ScratchHost:
             gateway.stop()
 
     def _instance(self, name: str, port: int) -> None:
-        for part in _PLACES.values():
-            (self.root / part / name).mkdir(parents=True)
-        places = {
-            "settings_dir": f"{self.root}/var/{name}/settings",
-            "state_dir": f"{self.root}/var/{name}",
-            "run_dir": f"{self.root}/run/{name}",
-        }
-        facts = {**INSTANCE, **places, "name": name, "api_port": port}
-        (self.root / "etc" / name / "instance.toml").write_text(_toml(facts))
+        write_instance(self.root, name, port=port)
         state = {"instance": name, "mode": "live", "state": "ready", "status": "ready", "login": "consent"}
         (self.root / "run" / name / "state.json").write_text(json.dumps(state))
         group = self.root / "cgroup" / f"system.slice/system-ibgateway.slice/ibgateway@{name}.service"
@@ -197,17 +170,11 @@ class ScratchHost:
 
     def _configure(self, channels: Sequence[dict]) -> None:
         facts = {
-            "host": "vps1",
+            **USUAL,
             **{f"{part}_root": f"{self.root}/{place}" for part, place in _PLACES.items()},
             "database": str(self.database),
             "runbook": f"{self.root}/runbook.md",
             "instances": self.names,
-            "timezone": "Europe/Zurich",
-            "metrics_port": 0,
-            "remind_before_minutes": 15,
-            "remind_friday": False,
-            "digest": "Sun 18:00",
-            "reminder_hours": 4,
             "deadman_minutes": 0,
         }
         usual = {"severity": "info", "after_minutes": 0, "who": "", "users": []}

@@ -12,7 +12,7 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from ibgatewaylib.schedule.agenda import agenda, document
+from ibgatewaylib.schedule.agenda import agenda, described
 from ibgatewaylib.schedule.compiler import ScheduleRefusedError, compile_schedule
 from ibgatewaylib.schedule.table import table
 from ibgatewaylib.schedule.windows import BadWindowsError, parse, shipped
@@ -85,7 +85,7 @@ def _show(
         "host": host,
         "instance": instance["name"],
         "mode": schedule.mode,
-        **document(schedule, entries),
+        **described(schedule, entries),
     }
     return result, f"{host}/{instance['name']}: {table(schedule, entries, options.zone)}"
 

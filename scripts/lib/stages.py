@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from scripts.lib import results
 from scripts.lib.results import Result
@@ -17,10 +18,12 @@ from testbed.lib.progress import UserError, run_step, say
 
 REPORTS = CACHE / "results"
 # Most unit tests wait for a process most of their time, so more of them than cores run at once.
-AT_ONCE = ("-n", "4")
-# Beside each other on two cores.
-SCENARIOS_AT_ONCE = 2
+AT_ONCE = ("-n", "4", "--dist", "worksteal")
+# Linters, and scenarios, beside each other on two cores.
+BESIDE_EACH_OTHER = 2
 STAGES = ("lint", "unit", "real-ibc", "molecule")
+Named = TypeVar("Named")
+Found = TypeVar("Found")
 GENERATED = {".git", ".cache", ".ansible", "__pycache__"}
 
 
@@ -92,20 +95,30 @@ def lint_commands(root: Path = ROOT) -> dict[str, list[str]]:
 
 
 def lint() -> list[Result]:
-    """Run every linter; one does not stop the next.
+    """Run every linter, some at once; one does not stop the next.
 
     Returns:
         One row, a check per linter.
+
+    Raises:
+        KeyboardInterrupt: the linters that ran have ended.
     """
     begin = time.monotonic()
     row = Result("lint", 0.0)
-    for name, command in lint_commands().items():
-        if run_step(f"Lint: {name}", command, LOGS / "lint.log", env=_environment(), cwd=ROOT) == 0:
+    commands = lint_commands()
+    for name, code in zip(commands, _side_by_side(_linter, list(commands.items())), strict=True):
+        if code == 0:
             row.passed += 1
         else:
             row.failures.append(name)
     row.seconds = time.monotonic() - begin
     return [row]
+
+
+def _linter(named: tuple[str, list[str]], stop: threading.Event) -> int:
+    name, command = named
+    log = LOGS / f"lint-{name.replace(' ', '-')}.log"
+    return run_step(f"Lint: {name}", command, log, env=_environment(), cwd=ROOT, label=name, stop=stop)
 
 
 def unit() -> list[Result]:
@@ -127,7 +140,10 @@ def unit() -> list[Result]:
         *AT_ONCE,
     ]
     begin = time.monotonic()
-    code = run_step("Unit tests", command, LOGS / "unit.log", env=_environment(), cwd=ROOT, show=True)
+    environment = _environment()
+    # Each worker, and each program that a test starts, would compile all modules anew.
+    del environment["PYTHONDONTWRITEBYTECODE"]
+    code = run_step("Unit tests", command, LOGS / "unit.log", env=environment, cwd=ROOT, show=True)
     return [results.read_junit(report, "unit", time.monotonic() - begin, code)]
 
 
@@ -196,23 +212,28 @@ def molecule(chosen: Sequence[str] = ()) -> list[Result]:
     first, *others = chosen or known
     # Alone: the others may begin with what it leaves behind.
     rows += _scenario(first)
-    return rows + _side_by_side(others)
+    # Each has hosts of its own, and waits for them most of its time.
+    return rows + [row for found in _side_by_side(_scenario, others) for row in found]
 
 
-def _side_by_side(names: Sequence[str]) -> list[Result]:
-    """Run scenarios, some at once: each has hosts of its own, and waits for them most of its time.
+def _side_by_side(do: Callable[[Named, threading.Event], Found], things: Sequence[Named]) -> list[Found]:
+    """Do the same to several things, some at once.
 
     Args:
-        names: of the scenarios.
+        do: takes a thing, and what is set when it shall end early.
+        things: what to do it to.
+
+    Returns:
+        What it gave, in the order of the things.
 
     Raises:
-        KeyboardInterrupt: the scenarios that ran have ended.
+        KeyboardInterrupt: what ran has ended.
     """
     stop = threading.Event()
-    with ThreadPoolExecutor(max_workers=SCENARIOS_AT_ONCE) as pool:
-        begun = [pool.submit(_scenario, name, stop) for name in names]
+    with ThreadPoolExecutor(max_workers=BESIDE_EACH_OTHER) as pool:
+        begun = [pool.submit(do, thing, stop) for thing in things]
         try:
-            return [row for one in begun for row in one.result()]
+            return [one.result() for one in begun]
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)

@@ -14,6 +14,17 @@ ROLE = ROOT / "roles" / "alerting"
 START = datetime(2026, 11, 24, 21, 15, 3, tzinfo=UTC).timestamp()
 """A Tuesday, 16:15 in New York: outside every reset window, an hour before the daily restart."""
 
+USUAL: dict[str, Any] = {
+    "host": "vps1",
+    "timezone": "Europe/Zurich",
+    "metrics_port": 0,
+    "remind_before_minutes": 15,
+    "remind_friday": False,
+    "digest": "Sun 18:00",
+    "reminder_hours": 4,
+}
+"""What a configuration says that no test is about."""
+
 
 class FakeClock:
     """Seconds since the epoch that move only when a test moves them."""

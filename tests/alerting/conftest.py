@@ -14,11 +14,13 @@ sys.path[:0] = [
     str(ROOT / "roles" / "alerting" / "files"),
     str(ROOT / "roles" / "ibc" / "files"),
     str(Path(__file__).parent),
+    str(ROOT / "tests" / "ibc"),
 ]
 
-from alerting_tools import EventsFile, FakeClock, channel, write_instance  # noqa: E402
+from alerting_tools import USUAL, EventsFile, FakeClock, channel, write_instance  # noqa: E402
 from ibgateway_alerting.settings import Settings  # noqa: E402
 from ibgateway_alerting.store import Store  # noqa: E402
+from notify_tools import FakePhone, Webhook  # noqa: E402
 
 
 @pytest.fixture
@@ -35,19 +37,13 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
         for number, name in enumerate(names):
             write_instance(tmp_path, name, mode="paper" if "paper" in name else "live", port=4001 + number)
         usual = {
-            "host": "vps1",
+            **USUAL,
             "etc_root": tmp_path / "etc",
             "state_root": tmp_path / "var",
             "run_root": tmp_path / "run",
             "database": tmp_path / "alerting.sqlite",
             "runbook": tmp_path / "runbook.md",
             "instances": ("live", "paper"),
-            "timezone": "Europe/Zurich",
-            "metrics_port": 0,
-            "remind_before_minutes": 15,
-            "remind_friday": False,
-            "digest": "Sun 18:00",
-            "reminder_hours": 4,
             "deadman_minutes": 5,
             "channels": (channel(), channel("mail", kind="apprise", users=(), after_minutes=15, who="Ben")),
         }
@@ -71,6 +67,22 @@ def store(settings: Settings) -> Iterator[Store]:
 @pytest.fixture
 def events(tmp_path: Path, clock: FakeClock) -> EventsFile:
     return EventsFile(tmp_path / "var" / "live" / "events.jsonl", clock)
+
+
+@pytest.fixture
+def phone(tmp_path: Path) -> Iterator[FakePhone]:
+    """The stand-in for Telegram."""
+    running = FakePhone(tmp_path)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def webhook(tmp_path: Path) -> Iterator[Webhook]:
+    """The stand-in for a service that takes webhooks."""
+    running = Webhook(tmp_path)
+    yield running
+    running.close()
 
 
 @pytest.fixture

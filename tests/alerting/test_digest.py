@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
 from alerting_tools import channel
 from ibgateway_alerting.digest import main as program
-from ibgateway_alerting.digest import picture, week, words
+from ibgateway_alerting.digest import week, words
 from ibgateway_alerting.digest.week import InstanceWeek
 from ibgateway_alerting.model import HOST, Incident
 from ibgateway_alerting.store import Store
@@ -225,6 +227,12 @@ def test_never_100_percent_when_it_was_less(part, said):
 # --- the picture ---
 
 
+@pytest.fixture
+def picture() -> ModuleType:
+    """What draws; not imported above, where its libraries would cost every process that collects tests."""
+    return importlib.import_module("ibgateway_alerting.digest.picture")
+
+
 def size(file: Path) -> tuple[int, int]:
     head = file.read_bytes()[:24]
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
@@ -246,7 +254,7 @@ def rgb(text: str) -> tuple[int, int, int]:
     return tuple(int(text[place : place + 2], 16) for place in (1, 3, 5))
 
 
-def test_the_picture_shows_every_state_of_the_week(host, store, tmp_path):
+def test_the_picture_shows_every_state_of_the_week(host, store, tmp_path, picture):
     found = week.of(host, store, END)
     file = tmp_path / "week.png"
     picture.draw(found, "vps1", host.zone, file)
@@ -263,7 +271,7 @@ def test_the_picture_shows_every_state_of_the_week(host, store, tmp_path):
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
-def test_the_picture_grows_with_the_instances(tmp_path, count):
+def test_the_picture_grows_with_the_instances(tmp_path, count, picture):
     rows = tuple(
         InstanceWeek(f"live{number}", spans=(Span(END - DAY * 7, END, READY),)) for number in range(count)
     )
@@ -273,7 +281,7 @@ def test_the_picture_grows_with_the_instances(tmp_path, count):
 
 
 @pytest.mark.parametrize(("zone", "day", "hours"), [("Europe/Zurich", 25, 25), ("America/New_York", 1, 25)])
-def test_days_begin_at_the_readers_midnight_also_when_the_clock_changes(zone, day, hours):
+def test_days_begin_at_the_readers_midnight_also_when_the_clock_changes(zone, day, hours, picture):
     month = 10 if zone.startswith("Europe") else 11
     start = datetime(2026, month, day, tzinfo=ZoneInfo(zone)).timestamp() - 3 * DAY
     days = picture.midnights(start, start + 7 * DAY, ZoneInfo(zone))
@@ -346,7 +354,7 @@ def test_by_hand_it_draws_and_prints_and_sends_nothing(config, host, tmp_path, c
     assert not (host.database.parent / "pictures").exists()
 
 
-def test_without_a_picture_the_words_go_out(config, host, monkeypatch, caplog):
+def test_without_a_picture_the_words_go_out(config, host, monkeypatch, caplog, picture):
     def fail(*_: object) -> None:
         raise MemoryError("no")
 

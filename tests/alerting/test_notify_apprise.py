@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 
 import pytest
 from alerting_tools import ROLE, ROOT
@@ -14,20 +13,13 @@ from ibgateway_alerting.model import SEVERITIES, Message
 from ibgateway_alerting.notify import apprise_plugins
 from ibgateway_alerting.notify.apprise_channel import NOTIFY_TYPES, AppriseChannel
 from ibgateway_alerting.notify.errors import BrokenError, DeliveryError, NotEditableError, RefusedError
-from notify_tools import Mail, Webhook
+from notify_tools import Mail
 
 SECRET = "canary-path"
 # As the program does. On Python 3.11 and 3.12 the one for mail uses a deprecated module.
 with warnings.catch_warnings(action="ignore"):
     apprise_plugins.load(["json://x", "mailto://x"])
 MESSAGE = Message("critical", "[critical] live on vps1: Gateway died", "It crashed.\nYou: nothing.")
-
-
-@pytest.fixture
-def webhook(tmp_path) -> Iterator[Webhook]:
-    running = Webhook(tmp_path)
-    yield running
-    running.close()
 
 
 def send(url: str, message: Message = MESSAGE, seconds: float = 15.0) -> None:

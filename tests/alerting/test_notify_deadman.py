@@ -12,14 +12,6 @@ from ibgateway_alerting.model import Message
 from ibgateway_alerting.notify import health, outward
 from ibgateway_alerting.notify.deadman import Deadman
 from ibgateway_alerting.notify.outward import Outward
-from notify_tools import Webhook
-
-
-@pytest.fixture
-def webhook(tmp_path):
-    running = Webhook(tmp_path)
-    yield running
-    running.close()
 
 
 @pytest.fixture

@@ -13,23 +13,9 @@ from pathlib import Path
 import pytest
 from ibgateway_alerting.model import EDIT_OR_SEND, Button, Message
 from ibgateway_alerting.store import SET_ASIDE, Store
-from notify_tools import TOKEN, USER, FakePhone, Notifier, Webhook, wait_for
+from notify_tools import TOKEN, USER, FakePhone, Notifier, wait_for
 
 PUSH = Button("push", "Send me the push", "ABCDEFGHABCDEFGH")
-
-
-@pytest.fixture
-def phone(tmp_path) -> Iterator[FakePhone]:
-    running = FakePhone(tmp_path)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def webhook(tmp_path) -> Iterator[Webhook]:
-    running = Webhook(tmp_path)
-    yield running
-    running.close()
 
 
 @pytest.fixture

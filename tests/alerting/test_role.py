@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import render
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import filter_loader, init_plugin_loader
-from ansible.template import Templar, trust_as_template
-from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ibgateway_alerting import settings
 from ibgateway_alerting.notify import telegram_url
 from ibgateway_alerting.notify.channels import MISSING
+from render import section
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "alerting"
@@ -42,30 +41,18 @@ BARE = {
 NEEDS_SYSTEMD = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 
 
-class Role:
+class Role(render.Role):
     """The role's variables, as Ansible sees them."""
 
     def __init__(self, **variables: Any) -> None:
-        if AnsibleCollectionConfig.collection_finder is None:  # once a process, whoever comes first
-            init_plugin_loader()
-        filter_loader.add_directory(str(ROOT / "plugins" / "filter"))
-        loader = DataLoader()
         known: dict[str, Any] = {
-            "role_path": str(ROLE),
-            "ansible_search_path": [str(ROLE)],
             "inventory_hostname": "vps1",
             "ibgateway_instances": INSTANCES,
             "ibc_timezone": "Europe/Zurich",
             "_alerting_look": {"stdout": json.dumps(variables.pop("host", BARE))},
+            "alerting_channels": CHANNELS,
         }
-        known |= loader.load_from_file(str(ROLE / "defaults/main.yml"), trusted_as_template=True)
-        known |= {"alerting_channels": CHANNELS} | variables
-        known |= loader.load_from_file(str(ROLE / "vars/main.yml"), trusted_as_template=True)
-        self._templar = Templar(loader=loader, variables=known)
-
-    def value(self, expression: str) -> Any:
-        """Return what a Jinja expression gives."""
-        return self._templar.template(trust_as_template("{{ " + expression + " }}"), escape_backslashes=False)
+        super().__init__("alerting", **known | variables)
 
     def units(self) -> dict[str, str]:
         """Return the units' texts by their names."""
@@ -90,19 +77,6 @@ class Role:
 @pytest.fixture(scope="module")
 def units() -> dict[str, str]:
     return Role().units()
-
-
-def section(text: str, name: str) -> dict[str, list[str]]:
-    """A unit's section, each key with all its values."""
-    found: dict[str, list[str]] = {}
-    inside = False
-    for line in text.splitlines():
-        if line.startswith("["):
-            inside = line == f"[{name}]"
-        elif inside and "=" in line and not line.startswith("#"):
-            key, _, value = line.partition("=")
-            found.setdefault(key, []).append(value)
-    return found
 
 
 # --- the program ----------------------------------------------------------------------------------

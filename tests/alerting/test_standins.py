@@ -25,13 +25,6 @@ from notify_tools import TOKEN, USER, FakePhone, Mail, Webhook, request, wait_fo
 KEYS = json.dumps({"inline_keyboard": [[{"text": "Yes", "callback_data": "v1|A"}]]})
 
 
-@pytest.fixture
-def phone(tmp_path) -> Iterator[FakePhone]:
-    running = FakePhone(tmp_path)
-    yield running
-    running.close()
-
-
 class RefusedError(Exception):
     """The Bot API's answer to a call it does not obey."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,13 +23,6 @@ LATER = Button("later_30", "Later (30 min)", "BBCDEFGHABCDEFGH")
 MINE = Button("mine", "I'm on it", "CBCDEFGHABCDEFGH")
 ASKED = Message("action", "[action] live on vps1: Log in", "Why.\nYou: press.", (PUSH, LATER, MINE))
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 5000
-
-
-@pytest.fixture
-def phone(tmp_path) -> Iterator[FakePhone]:
-    running = FakePhone(tmp_path)
-    yield running
-    running.close()
 
 
 class Client:

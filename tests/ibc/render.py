@@ -15,6 +15,19 @@ ROOT = Path(__file__).resolve().parents[2]
 filter_loader.add_directory(str(ROOT / "plugins" / "filter"))
 
 
+def section(text: str, name: str) -> dict[str, list[str]]:
+    """A unit's section, each key with all its values."""
+    found: dict[str, list[str]] = {}
+    inside = False
+    for line in text.splitlines():
+        if line.startswith("["):
+            inside = line == f"[{name}]"
+        elif inside and "=" in line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+    return found
+
+
 class Role:
     """One role's variables and templates.
 

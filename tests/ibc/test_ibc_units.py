@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ibgatewaylib.ctl_acts import UNITS as ACT_UNITS
-from render import ROOT, Role
+from render import ROOT, Role, section
 
 INSTANCES = [
     {"name": "live", "mode": "live", "username": "canary-a", "password": "canary", "api_port": 4001},
@@ -50,19 +50,6 @@ def role_with(**variables: object) -> Role:
 def units() -> dict[str, str]:
     """What the role puts into systemd's folder and polkit's, by file name."""
     return {Path(file["dest"]).name: file["content"] for file in role_with().value("_ibc_units")}
-
-
-def section(text: str, name: str) -> dict[str, list[str]]:
-    """A unit's section, each key with all its values."""
-    found: dict[str, list[str]] = {}
-    inside = False
-    for line in text.splitlines():
-        if line.startswith("["):
-            inside = line == f"[{name}]"
-        elif inside and "=" in line and not line.startswith("#"):
-            key, _, value = line.partition("=")
-            found.setdefault(key, []).append(value)
-    return found
 
 
 def test_each_instance_gets_the_timers_of_its_mode(units: dict[str, str]) -> None:

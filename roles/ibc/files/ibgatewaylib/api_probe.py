@@ -157,7 +157,13 @@ class ApiProbe:
         self.close()
 
 
-def probe(port: int, seconds: float = 5.0, host: str = "127.0.0.1", client_id: int = CLIENT_ID) -> ApiProbe:
+def probe(
+    port: int,
+    seconds: float = 5.0,
+    host: str = "127.0.0.1",
+    client_id: int = CLIENT_ID,
+    link_seconds: float = 0.0,
+) -> ApiProbe:
     """Run one attempt to its end.
 
     Args:
@@ -165,11 +171,12 @@ def probe(port: int, seconds: float = 5.0, host: str = "127.0.0.1", client_id: i
         seconds: hard deadline.
         host: address.
         client_id: must not be in use.
+        link_seconds: how long to wait for what Gateway tells of its link.
 
     Returns:
         the finished attempt: `ok`, or the `stage` that failed and the `problem`.
     """
-    attempt = ApiProbe(port, seconds, host, client_id)
+    attempt = ApiProbe(port, seconds, host, client_id, link_seconds)
     with selectors.DefaultSelector() as selector:
         while not attempt.done:
             selector.register(attempt.socket, attempt.mask)

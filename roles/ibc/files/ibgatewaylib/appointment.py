@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import selectors
 import time
 
 from . import act, clock, ctl_history, ctl_plan, gate, releases, statefile
 from . import appointment_rules as rules
 from .act_user import as_service_user
-from .api_probe import CLIENT_ID, ApiProbe
+from .api_probe import CLIENT_ID, probe
 from .ctl_host import CtlError, Host, manage, parse_time, unit_state
 from .events import timestamp
 from .instance import Instance
@@ -97,25 +96,13 @@ def trouble(host: Host, instance: Instance) -> str:
     status = host.status(instance.name)
     if status["unit"]["active_state"] != "active" or status["state"] != "ready":
         return f"it is {status['state']}"
-    attempt = _probe(instance.api_port)
+    # Not the launcher's client id: two with one id would shut each other out.
+    attempt = probe(instance.api_port, client_id=CLIENT_ID + 1, link_seconds=LINK_WAIT)
     if attempt.link == "down":
         return "Gateway has no link to IBKR's servers"
     if attempt.ok or "in use" in attempt.problem:
         return ""
     return f"the API does not answer ({attempt.stage}: {attempt.problem})"
-
-
-def _probe(port: int) -> ApiProbe:
-    """One attempt that also waits for what Gateway tells of its link."""
-    # Not the launcher's client id: two with one id would shut each other out.
-    attempt = ApiProbe(port, 5.0, client_id=CLIENT_ID + 1, link_seconds=LINK_WAIT)
-    with selectors.DefaultSelector() as selector:
-        while not attempt.done:
-            selector.register(attempt.socket, attempt.mask)
-            selector.select(max(0.0, attempt.deadline - time.monotonic()))
-            selector.unregister(attempt.socket)
-            attempt.advance()
-    return attempt
 
 
 # --- deeds ------------------------------------------------------------------------------------------------

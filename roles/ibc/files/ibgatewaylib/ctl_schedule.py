@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import ctl_history, ctl_plan
 from .ctl_host import CtlError, Host
-from .schedule.agenda import document
+from .schedule.agenda import described
 from .schedule.table import table
 from .schedule.zones import UnknownZoneError
 
@@ -35,5 +35,5 @@ def show(host: Host, names: list[str], *, zone: str, days: int) -> tuple[str, li
         except UnknownZoneError as error:
             raise CtlError(f"--zone {error}", 2) from None
         tables.append(f"{name}: {text}" if text else "")
-        results.append({"instance": name, **document(schedule, entries)})
+        results.append({"instance": name, **described(schedule, entries)})
     return "\n".join(tables), results

@@ -16,7 +16,7 @@ from ..model import HOST
 from ..observation import Changes, Observation
 from ..settings import Settings
 from ..store import Store
-from . import child
+from . import questions
 
 log = logging.getLogger(__name__)
 
@@ -218,4 +218,4 @@ class _Clock:
 
     def stop(self) -> None:
         process, self._process = self._process, None
-        child.end(process)
+        questions.give_up(process)

@@ -16,7 +16,7 @@ from typing import IO
 
 from ..observation import Changes, Observation
 from ..settings import Settings
-from . import child
+from . import questions
 from .cgroups import ROOT, Cgroup
 
 log = logging.getLogger(__name__)
@@ -257,7 +257,7 @@ class _Question:
 
     def stop(self) -> None:
         process, self._process = self._process, None
-        child.end(process)
+        questions.give_up(process)
 
     def _report(self, trouble: str) -> None:
         if not self._failed:

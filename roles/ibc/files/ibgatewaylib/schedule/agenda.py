@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
@@ -37,6 +37,25 @@ class Entry:
         """Return it for JSON, with RFC 3339 instants."""
         end = self.end.isoformat() if self.end else None
         return {"start": self.start.isoformat(), "end": end, "kind": self.kind, "text": self.text}
+
+
+def described(schedule: Schedule, entries: list[Entry]) -> dict[str, Any]:
+    """Return a schedule and what it brings, for programs.
+
+    Args:
+        schedule: whose.
+        entries: from `agenda`.
+    """
+    return {
+        "region": schedule.region,
+        "region_known": schedule.region_known,
+        "timezone": schedule.timezone,
+        "daily_restart": schedule.daily_restart,
+        "weekly_login": schedule.weekly_login,
+        "weekly_login_timezone": schedule.weekly_login_timezone,
+        "warnings": list(schedule.warnings),
+        "entries": [entry.as_dict() for entry in entries],
+    }
 
 
 def agenda(schedule: Schedule, windows: RegionWindows, start: datetime, days: int = 14) -> list[Entry]:
@@ -84,22 +103,3 @@ def _runs(zone: tzinfo, minute: int, weekday: int | None, first: int, last: int)
 
 def _utc(instant: int) -> datetime:
     return datetime.fromtimestamp(instant, UTC)
-
-
-def document(schedule: Schedule, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return a schedule and what it holds, for JSON.
-
-    Args:
-        schedule: the instance's.
-        entries: what `agenda` gave for it.
-    """
-    return {
-        "region": schedule.region,
-        "region_known": schedule.region_known,
-        "timezone": schedule.timezone,
-        "daily_restart": schedule.daily_restart,
-        "weekly_login": schedule.weekly_login,
-        "weekly_login_timezone": schedule.weekly_login_timezone,
-        "warnings": list(schedule.warnings),
-        "entries": [entry.as_dict() for entry in entries],
-    }
