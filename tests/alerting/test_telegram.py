@@ -72,7 +72,8 @@ def client(phone, store) -> Client:
 
 @pytest.fixture
 def quick(monkeypatch) -> None:
-    monkeypatch.setattr(telegram_channel, "ATTEMPT_SECONDS", 0.3)
+    """Less patience with a server that hangs, and enough for one on a machine that is busy."""
+    monkeypatch.setattr(telegram_channel, "ATTEMPT_SECONDS", 2.0)
 
 
 # --- messages ---
