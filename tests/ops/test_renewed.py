@@ -106,8 +106,6 @@ def test_a_preview_tells_what_would_wait_and_switches_nothing(
     Path("playbooks/upgrade.yml").write_text(yaml.safe_dump([play]))
     assert call(ops_upgrade, "--preview") == 3
     shown = capsys.readouterr().out
-    assert (
-        f"a: nothing to install\n  live: restart pending ({STEP}): by itself at the daily restart" in shown
-    )
+    assert f"a: nothing to install\n  live: restart pending ({STEP}): by itself at the daily restart" in shown
     assert "\n  paper: IB Gateway 10.45.1, IBC 3.25.0, as before\nLog: " in shown
     assert not (host / "switched").exists()

@@ -151,7 +151,7 @@ class InstanceView:
         return self.state == "ready" and self.unit in ("active", "unknown")
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it; lists and mappings are the view's own, for it is made at each look."""
+        """All of it, as JSON can hold it; not copied, for it is asked for at each look."""
         return vars(self) | {"login": self.login and vars(self.login)}
 
     @classmethod
@@ -199,7 +199,7 @@ class HostView:
     remedied: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it; lists and mappings are the view's own, for it is made at each look."""
+        """All of it, as JSON can hold it; not copied, for it is asked for at each look."""
         return dict(vars(self))
 
     @classmethod
