@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 from alerting_tools import FakeClock, channel
+from ibgateway_alerting.watch.view import HostView, InstanceView, Login
 from story import Story, loud
 
 RESET = "ibgateway-reset@live.service"
@@ -754,3 +758,11 @@ def test_a_channel_hears_the_end_of_what_it_was_told(make_settings, clock: FakeC
     assert loud(heard, "pager") == ["Over: Gateway died"]
     assert len(loud(heard, "phone")) == 1  # the login's end speaks for both
     story.store.close()
+
+
+@pytest.mark.parametrize(
+    "view", [InstanceView("live", farms=("x",), login=Login("asked", 1.0)), InstanceView("live"), HostView()]
+)
+def test_all_of_a_view_is_kept(view):
+    assert json.dumps(view.as_dict()) == json.dumps(dataclasses.asdict(view))
+    assert type(view).of(json.loads(json.dumps(view.as_dict()))) == view

@@ -5,7 +5,7 @@ Times are seconds since the epoch; None is "not known" or "did not happen".
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 ASKED, STARTED, PUSH_SENT, ANSWERED, READY, MISSED, FAILED = (
@@ -151,8 +151,8 @@ class InstanceView:
         return self.state == "ready" and self.unit in ("active", "unknown")
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it."""
-        return asdict(self)
+        """All of it, as JSON can hold it; not copied, for it is asked for at each look."""
+        return vars(self) | {"login": self.login and vars(self.login)}
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> InstanceView:
@@ -199,8 +199,8 @@ class HostView:
     remedied: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it."""
-        return asdict(self)
+        """All of it, as JSON can hold it; not copied, for it is asked for at each look."""
+        return dict(vars(self))
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> HostView:
