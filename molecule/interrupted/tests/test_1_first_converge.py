@@ -49,7 +49,9 @@ VOLATILE = {
     "the private folders of services that run": r"/(var/)?tmp/systemd-private-.*",
     "of Ansible's own": r"/(root|home/ops)/\.ansible(/.*)?",
     "what killed programs leave in /tmp until the next boot": r"/tmp/(ansible_|apt-dpkg-install-|pip-).*",
-    "units that are there for a moment": r"unit ibgateway-(digest|reset|restart|cycle)@?.*|unit file session-.*\.scope",
+    "units that are there for a moment": (
+        r"unit ibgateway-(digest|reset|restart|cycle)@?.*|unit file session-.*\.scope"
+    ),
 }
 
 
