@@ -21,6 +21,8 @@ REPORTS = CACHE / "results"
 AT_ONCE = ("-n", "4", "--dist", "worksteal")
 # Linters, and scenarios, beside each other on two cores.
 BESIDE_EACH_OTHER = 2
+# Begun first, so that the last of them does not run alone.
+LONGEST = ("upgrade", "interrupted")
 STAGES = ("lint", "unit", "real-ibc", "molecule")
 Named = TypeVar("Named")
 Found = TypeVar("Found")
@@ -176,10 +178,10 @@ def scenarios(root: Path = ROOT) -> list[str]:
         root: the project.
 
     Returns:
-        Their names, `default` first: others may begin with what it leaves behind.
+        Their names, `default` first: others may begin with what it leaves behind. Then the longest ones.
     """
     names = sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
-    return sorted(names, key=lambda name: name != "default")
+    return sorted(names, key=lambda name: (name != "default", name not in LONGEST))
 
 
 def molecule(chosen: Sequence[str] = ()) -> list[Result]:

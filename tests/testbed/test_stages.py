@@ -116,6 +116,10 @@ def test_default_is_the_first_scenario(tmp_path):
     assert stages.scenarios(tmp_path) == ["default", "alpha", "zeta"]
 
 
+def test_the_scenarios_that_take_longest_come_next():
+    assert stages.scenarios()[: 1 + len(stages.LONGEST)] == ["default", *sorted(stages.LONGEST)]
+
+
 def test_programs_are_linted_by_their_first_line(tmp_path):
     for name, text in {
         "tool": "#!/usr/bin/env python3\n",
