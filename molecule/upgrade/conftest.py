@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -56,6 +56,45 @@ def kill_at(task: str, playbook: str, **variables: object) -> None:
     Raises:
         AssertionError: it ended before that task.
     """
+    code, said = _run_until(lambda banner: task in banner, playbook, variables)
+    if code != -signal.SIGKILL:
+        raise AssertionError(f"{playbook} ended before {task!r}:\n{said}")
+
+
+def kill_at_every_task(playbook: str, **variables: object) -> Iterator[str]:
+    """Run a playbook again and again, and kill it when a task begins at which it was not killed yet.
+
+    Args:
+        playbook: its path from the project's root.
+        **variables: extra variables.
+
+    Yields:
+        The task, once the run is killed. The last run comes to its end, and yields nothing.
+
+    Raises:
+        AssertionError: the last run failed.
+    """
+    met: list[str] = []
+
+    def is_new(banner: str) -> bool:
+        if banner in met:
+            return False
+        met.append(banner)
+        return True
+
+    while True:
+        code, said = _run_until(is_new, playbook, variables)
+        if code != -signal.SIGKILL:
+            break
+        yield met[-1]
+    if code:
+        raise AssertionError(f"{playbook} failed after it was killed at {met[-1]!r}:\n{said}")
+
+
+def _run_until(
+    stop: Callable[[str], bool], playbook: str, variables: Mapping[str, object]
+) -> tuple[int, str]:
+    """Run a playbook until the banner of a task is one to stop at; return its exit code and what it said."""
     environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_BECOME"}
     environment |= {
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -64,18 +103,18 @@ def kill_at(task: str, playbook: str, **variables: object) -> None:
     }
     environment.pop("ANSIBLE_FORCE_COLOR", None)
     command = [Path(sys.executable).parent / "ansible-playbook", f"--inventory={INVENTORY}", playbook]
+    said = []
     with subprocess.Popen(
         [*command, "--extra-vars", json.dumps(variables)],
         cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
     ) as process:  # fmt: skip
-        said = []
         for line in process.stdout or ():
             said.append(line)
-            if line.startswith("TASK [") and task in line:
+            if line.startswith("TASK [") and stop(line):
                 os.killpg(process.pid, signal.SIGKILL)
-                return
-    raise AssertionError(f"{playbook} ended before {task!r}:\n{''.join(said)}")
+                break
+    return process.returncode, "".join(said)
 
 
 @pytest.fixture(scope="session")
