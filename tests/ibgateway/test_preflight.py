@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rendering import INSTANCE, refusals, templar
+from rendering import INSTANCE, ROLE, refusals, templar
 
 PAPER = {"name": "paper", "mode": "paper", "username": "v", "password": "p", "api_port": 4002}
 OLD = {"id": "debian", "version": "11", "name": "Debian GNU/Linux 11 (bullseye)"}
@@ -70,6 +71,27 @@ def test_refuses_and_says_what_to_do(changes: dict[str, Any], expected: str) -> 
     messages = list(refusals("preflight.yml", **changes))
     assert len(messages) == 1
     assert expected in messages[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({}, ["old"]),
+        ({"ibgateway_force": True}, []),
+        ({"_ibgateway_removes": False}, []),
+        ({"host": {"instances": ["live"]}}, []),
+    ],
+)
+def test_the_guard_is_asked_about_what_this_run_would_remove(
+    changes: dict[str, Any], asked: list[str]
+) -> None:
+    (task,) = [
+        task
+        for task in DataLoader().load_from_file(str(ROLE / "tasks/preflight.yml"), trusted_as_template=True)
+        if task.get("register") == "_ibgateway_guarded"
+    ]
+    known = templar(**{"host": {"instances": ["live", "old"]}} | changes)
+    assert known.template(task["loop"]) == asked
 
 
 @pytest.mark.parametrize(
