@@ -5,6 +5,7 @@ Used as a module by the testbed and as a command by the shell scripts:
 """
 
 import contextlib
+import io
 import os
 import queue
 import shutil
@@ -120,29 +121,28 @@ def run_step(
         sink.write(f"==> {title}\n")
         sink.flush()
         start = log.stat().st_size
+        child = None
         try:
-            child = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                env=dict(env) if env is not None else None,
-                cwd=cwd,
-            )
+            with _interrupt_held():
+                child = subprocess.Popen(
+                    list(command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    env=dict(env) if env is not None else None,
+                    cwd=cwd,
+                )
+            _follow(child, sink, begin, show, head, stop)
+            code = child.wait()
         except FileNotFoundError:
             say(f"{head}no such program: {command[0]}")
             return 127
-        try:
-            _follow(child, sink, begin, show, head, stop)
-            code = child.wait()
         except BaseException:
-            _end(child)
+            if child is not None:
+                _end(child)
             raise
-        finally:
-            if child.stdout:
-                child.stdout.close()
     took = time.monotonic() - begin
     code = 128 - code if code < 0 else code
     if code == 0:
@@ -194,8 +194,10 @@ def _follow(
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
-        for line in child.stdout or ():
-            lines.put(line)
+        # Closed here, since elsewhere it would wait for whatever holds the other end open.
+        with contextlib.closing(child.stdout or io.StringIO()) as output:
+            for line in output:
+                lines.put(line)
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
@@ -240,6 +242,22 @@ def _print_tail(log: Path, start: int) -> None:
     text = log.read_bytes()[start:].decode("utf-8", "replace")
     for line in text.splitlines()[-TAIL:]:
         say(f"    | {line}")
+
+
+@contextlib.contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Hold Ctrl-C back while a child is begun: one that comes in the midst would leave it to nobody."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _end(child: "subprocess.Popen[str]") -> None:

@@ -101,6 +101,33 @@ def test_ctrl_c_ends_the_child_too(tmp_path):
     raise AssertionError("the child still runs")
 
 
+def test_ctrl_c_while_a_child_begins_ends_it_too(tmp_path, monkeypatch):
+    begun = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            begun.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        progress.run_step("Do it", ["sleep", "60"], tmp_path / "log")
+    assert begun[0].poll() == -signal.SIGINT
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_step_ends_though_something_it_left_running_holds_its_output(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "TICK_LOG", 0.1)
+    pid_file = tmp_path / "pid"
+    begin = time.monotonic()
+    try:
+        assert step(tmp_path, f"sleep 60 & echo $! >{pid_file}") == 0
+    finally:
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    assert time.monotonic() - begin < 30
+
+
 def test_waiting_shows_a_state_once_until_it_changes(capsys):
     with progress.waiting("Wait") as tick:
         tick("live: waiting, 1 s")
