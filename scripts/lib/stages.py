@@ -138,7 +138,7 @@ def unit() -> list[Result]:
         "tests",
         "-q",
         "-m",
-        "not jdk",
+        "not workshop",
         f"--junitxml={report}",
         *AT_ONCE,
     ]

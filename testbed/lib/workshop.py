@@ -1,6 +1,7 @@
 """A container with Java, an X server and pytest, in which real IBC drives the simulated Gateway.
 
 It is the builder's image: whatever machine runs the tests needs no Java and no X server of its own.
+It has Prometheus's promtool, too, which judges what docs/ gives to Prometheus and Grafana.
 """
 
 import os
@@ -12,7 +13,7 @@ from testbed.lib.progress import run_step
 
 # These tests wait most of their time; each worker has an X server of its own, and a Gateway takes 0.15 GB.
 WORKERS = 8
-FOLDERS = ("tests/launcher", "tests/simulator", "tests/ctl")
+FOLDERS = ("tests/launcher", "tests/simulator", "tests/ctl", "tests/prometheus")
 
 
 def command(builder: str, box: str, report: Path) -> list[str]:
@@ -47,7 +48,7 @@ def command(builder: str, box: str, report: Path) -> list[str]:
         *FOLDERS,
         "-q",
         "-m",
-        "jdk",
+        "workshop",
         "-n",
         str(WORKERS),
         # Tests go out one by one, so that a long one holds up few; what builds installers stays together.

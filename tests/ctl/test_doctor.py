@@ -216,7 +216,7 @@ def test_java_without_its_core(box, machine):
     assert found.remedy == "run the playbook again"
 
 
-@pytest.mark.jdk
+@pytest.mark.workshop
 def test_a_real_java_has_its_core(box):
     home = Path(shutil.which("java") or "/java").resolve().parents[1]
     shutil.rmtree(box.program / "jre")

@@ -1,4 +1,4 @@
-"""An instance whose Gateway is the simulator, under real IBC: what the tests marked `jdk` launch."""
+"""An instance whose Gateway is the simulator, under real IBC: what the tests marked `workshop` launch."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 from ibgatewaylib import statefile
 from ibgatewaylib.ibc_command import send
 
-pytestmark = pytest.mark.jdk
+pytestmark = pytest.mark.workshop
 
 STOPPED, RELAUNCH = 0, 75
 

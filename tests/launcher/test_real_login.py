@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from real_box import x_server
 
-pytestmark = pytest.mark.jdk
+pytestmark = pytest.mark.workshop
 
 PARKED, RELAUNCH, CONFIGURATION = 77, 75, 78
 

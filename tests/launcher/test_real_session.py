@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from real_box import gateway_sim, x_server
 
-pytestmark = pytest.mark.jdk
+pytestmark = pytest.mark.workshop
 
 STOPPED, PARKED, RELAUNCH = 0, 77, 75
 

@@ -7,7 +7,7 @@ import pytest
 from ibc_run import free_port
 from simulator_source import FOLDER
 
-pytestmark = pytest.mark.jdk
+pytestmark = pytest.mark.workshop
 
 EXPIRY = """
 package simulator.state;

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.jdk
+pytestmark = pytest.mark.workshop
 
 
 def test_live_login_by_push_configures_and_logs_out(run):

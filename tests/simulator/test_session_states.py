@@ -7,7 +7,7 @@ import pytest
 from api_client import ApiClient
 from simulator_source import gateway_sim
 
-pytestmark = pytest.mark.jdk
+pytestmark = pytest.mark.workshop
 
 LISTENING = "0A"  # as /proc/net/tcp writes it
 
