@@ -134,7 +134,8 @@ def run_step(
                     env=dict(env) if env is not None else None,
                     cwd=cwd,
                 )
-            _follow(child, sink, begin, show, head, stop)
+                lines = _lines(child)
+            _follow(child, lines, sink, begin, show, head, stop)
             code = child.wait()
         except FileNotFoundError:
             say(f"{head}no such program: {command[0]}")
@@ -178,8 +179,24 @@ def must(
         raise UserError(f"this step failed: {title}. The lines above say why.")
 
 
+def _lines(child: "subprocess.Popen[str]") -> "queue.Queue[str | None]":
+    """Read the output of a child in a thread: its lines, and None at the end."""
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        # Closed here, since elsewhere it would wait for whatever holds the other end open.
+        with contextlib.closing(child.stdout or io.StringIO()) as output:
+            for line in output:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
 def _follow(
     child: "subprocess.Popen[str]",
+    lines: "queue.Queue[str | None]",
     sink: TextIO,
     begin: float,
     show: bool,
@@ -191,16 +208,6 @@ def _follow(
     Raises:
         KeyboardInterrupt: `stop` is set.
     """
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read() -> None:
-        # Closed here, since elsewhere it would wait for whatever holds the other end open.
-        with contextlib.closing(child.stdout or io.StringIO()) as output:
-            for line in output:
-                lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
     rewrite = sys.stdout.isatty() and not show
     tick = TICK_TTY if rewrite else TICK_LOG
     last, due = "", time.monotonic() + tick

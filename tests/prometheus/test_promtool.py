@@ -14,9 +14,7 @@ pytestmark = pytest.mark.workshop
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
 # What Grafana puts in for "All".
-VARIABLES = {
-    f"${one['name']}": one["allValue"] for one in DASHBOARD["templating"]["list"] if "allValue" in one
-}
+VARIABLES = {one["name"]: one["allValue"] for one in DASHBOARD["templating"]["list"] if "allValue" in one}
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
