@@ -18,11 +18,13 @@ def wait_until(look: Callable[[], T], what: str, seconds: float = 60) -> T:
     Raises:
         AssertionError: it did not come in time; the message holds the last thing seen.
     """
-    deadline = time.monotonic() + seconds
+    begin = time.monotonic()
     while True:
         seen = look()
         if seen:
             return seen
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begin
+        if waited > seconds:
             raise AssertionError(f"waited {seconds:.0f} s for {what}; last seen: {seen!r}")
-        time.sleep(0.25)
+        # What takes long is looked for less often: each look is a process on a host that is busy with others.
+        time.sleep(min(max(0.2, waited / 10), 1.0))

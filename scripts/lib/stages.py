@@ -19,8 +19,8 @@ from testbed.lib.progress import UserError, run_step, say
 REPORTS = CACHE / "results"
 # Most unit tests wait for a process most of their time, so more of them than cores run at once.
 AT_ONCE = ("-n", "4", "--dist", "worksteal")
-# Linters, and scenarios, beside each other on two cores.
-BESIDE_EACH_OTHER = 2
+# Linters, and scenarios, beside each other on two cores: three scenarios use both of them up.
+BESIDE_EACH_OTHER = 3
 # Begun first, so that the last of them does not run alone.
 LONGEST = ("upgrade", "interrupted")
 STAGES = ("lint", "unit", "real-ibc", "molecule")
