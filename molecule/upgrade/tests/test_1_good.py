@@ -2,11 +2,20 @@
 
 from collections.abc import Callable
 
-from conftest import NEW, OLD, judged, record
+import pytest
+from conftest import NEW, OLD, back_to_old, judged, record
 from harness.costs import counts, since
 from harness.instance import Instance
 from harness.phone import Phone
 from harness.site import Run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def the_new_release_is_not_here(live: Instance, paper: Instance) -> None:
+    """The host began with it: that of the snapshot ran it."""
+    for instance in (live, paper):
+        back_to_old(instance)
+    live.host.check_output("rm -rf /opt/ibgateway/releases/%s", NEW)
 
 
 def test_planned_waits_for_the_daily_restart_and_costs_nothing(
