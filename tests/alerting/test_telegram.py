@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from alerting_tools import START, FakeClock
+from httpx._transports import default as transports
 from ibgateway_alerting.model import EDIT, EDIT_OR_SEND, Button, Message
 from ibgateway_alerting.notify import pauses, telegram_channel, telegram_url
 from ibgateway_alerting.notify.errors import BrokenError, DeliveryError, NotEditableError, RefusedError
@@ -63,6 +65,14 @@ class Client:
             return poller
 
         return self.do(run)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def certificates_once() -> Iterator[None]:
+    """Load the certificates once: each channel has its own client, and none of them meets TLS here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transports, "create_ssl_context", functools.cache(transports.create_ssl_context))
+        yield
 
 
 @pytest.fixture

@@ -74,11 +74,7 @@ def given(document: dict[str, Any], host: str = "a") -> dict[str, str]:
 
 COPY = {
     "name": "Install",
-    "ansible.builtin.copy": {
-        "content": "x",
-        "dest": "{{ playbook_dir }}/{{ inventory_hostname }}",
-        "mode": "0600",
-    },
+    "write_here": {"content": "x", "dest": "{{ playbook_dir }}/{{ inventory_hostname }}"},
 }
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
-from stand_in import LOCAL, call
+from stand_in import LOCAL, call, sealed
 
 from scripts.lib import ops, ops_apply, ops_plan, ops_restart, ops_status, ops_verify
 from scripts.lib.refused import Refused
@@ -128,9 +127,7 @@ def test_the_vault_password_is_asked_for_once(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project / "password").write_text("letmein")
-    (project / "secret.yml").write_text("word: canary\n")
-    command = ["ansible-vault", "encrypt", "--vault-password-file", "password", "secret.yml"]
-    subprocess.run(command, check=True, capture_output=True)
+    (project / "secret.yml").write_text(sealed("word: canary\n", "letmein"))
     asked = []
     monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or "letmein")
     assert call(ops_apply, "--ask-vault-pass", "-e", "@secret.yml") == 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stand_in import sealed
 
 from scripts.lib import runner
 
@@ -146,12 +147,7 @@ def test_no_secret_stays_in_what_a_run_leaves(
     Path("password").write_text("canary-vault-password\n")
     folder = Path("group_vars/gateways")
     folder.mkdir(parents=True)
-    (folder / "vault.yml").write_text("vault_secret: canary-vault\n")
-    subprocess.run(
-        ["ansible-vault", "encrypt", "--vault-password-file", "password", folder / "vault.yml"],
-        check=True,
-        capture_output=True,
-    )
+    (folder / "vault.yml").write_text(sealed("vault_secret: canary-vault\n", "canary-vault-password"))
     secrets = "{{ vault_secret }}{{ given }}{{ also }}{{ lookup('env', 'SOME_TOKEN') }}"
     inside = "find $AWX_ISOLATED_DATA_DIR -name command; tr '\\\\0' ' ' < /proc/$PPID/cmdline"
     result = run(
@@ -208,12 +204,7 @@ def test_ssh_host_keys_are_checked_as_ansible_is_configured() -> None:
 def test_the_vault_password_is_answered_once_asked() -> None:
     hosts(one=LOCAL)
     Path("password").write_text("letmein")
-    Path("secret.yml").write_text("word: hidden\n")
-    subprocess.run(
-        ["ansible-vault", "encrypt", "--vault-password-file", "password", "secret.yml"],
-        check=True,
-        capture_output=True,
-    )
+    Path("secret.yml").write_text(sealed("word: hidden\n", "letmein"))
     result = run(
         play("{name: Say, ansible.builtin.debug: {msg: '{{ word | length }}'}}"),
         extra=["@secret.yml"],
