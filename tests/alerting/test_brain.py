@@ -275,6 +275,15 @@ def test_a_release_that_failed_is_told_until_another_upgrade_goes_well(story: St
     assert story.open_kinds() == []
 
 
+def test_each_release_that_is_left_again_is_told(story: Story):
+    story.ready()
+    for text in ("10.37.1 → 10.45.1: crashed", "10.37.1 → 10.45.1: crashed", "10.37.1 → 10.46.1: stuck"):
+        told = story.event("upgrade_failed", text=text)
+        assert loud(told) == ["New release left again"]
+        assert text in [one.body for one in told if one.mode != "edit"][-1]
+        assert story.open_kinds() == ["upgrade_failed"]
+
+
 def test_three_full_logins_a_week_are_too_many(story: Story):
     for _ in range(3):
         story.event("starting", resumes=False)
