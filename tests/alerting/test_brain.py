@@ -275,6 +275,27 @@ def test_a_release_that_failed_is_told_until_another_upgrade_goes_well(story: St
     assert story.open_kinds() == []
 
 
+def test_a_code_that_is_asked_for_again_was_wrong(story: Story):
+    story.event("starting", resumes=False)
+    story.event("login_submitted", attempt=1)
+    assert loud(story.event("two_factor_waiting", kind="code", title="Code")) == ["IBKR wants a code"]
+    story.event("two_factor_answered", seconds=20)
+    told = story.event("two_factor_waiting", kind="code", title="Code")
+    assert loud(told) == ["Code not accepted"]
+    assert "It waits ten minutes for another one" in told[0].body
+    assert loud(story.event("parked", reason="code_missing")) == []
+    assert story.open_kinds() == ["code_rejected"]
+
+
+def test_each_release_that_is_left_again_is_told(story: Story):
+    story.ready()
+    for text in ("10.37.1 → 10.45.1: crashed", "10.37.1 → 10.45.1: crashed", "10.37.1 → 10.46.1: stuck"):
+        told = story.event("upgrade_failed", text=text)
+        assert loud(told) == ["New release left again"]
+        assert text in [one.body for one in told if one.mode != "edit"][-1]
+        assert story.open_kinds() == ["upgrade_failed"]
+
+
 def test_three_full_logins_a_week_are_too_many(story: Story):
     for _ in range(3):
         story.event("starting", resumes=False)

@@ -72,6 +72,7 @@ SAYS_THE_SAME = {
     "login_refused": ("passkey_required", "password_expired", "gateway_desupported", "code_rejected"),
     "second_factor_refused": ("code_rejected",),
     "choice_missing": ("competing_session",),
+    "code_missing": ("code_rejected",),
 }
 """The reason of `parked` → conditions which, when they are known already, are what it means."""
 
@@ -233,8 +234,16 @@ class _Event:
         self.state("two_factor", unless="ready")
         view.planned = None
         if self.detail.get("kind") == "code":
+            # Asked for again right after an answer: that code was wrong.
+            again = view.code is not None and [one["type"] for one in view.recent[-2:-1]] == [
+                "two_factor_answered"
+            ]
             view.code = self.time
-            self.fact("code_needed", title=self.text("title"))
+            if again:
+                view.facts.pop("code_needed", None)
+                self.fact("code_rejected", again=True)
+            else:
+                self.fact("code_needed", title=self.text("title"))
             view.login = None  # the conversation goes on as that incident
             return
         seconds = self.detail.get("seconds")

@@ -98,8 +98,8 @@ class HostSource:
             return "no_route", now, "no default route"
         health = self._store.recall("notifier")
         if isinstance(health, dict) and 0 <= now - float(health.get("time") or 0) < NOTIFIER_FRESH:
-            if health.get("dns") == "failed":
-                return "dns", now, "names cannot be looked up"
+            if (names := health.get("dns")) not in ("ok", None):
+                return "dns", now, str(names)
             if silent := silent_channels(health):
                 return "unreachable", now, f"no answer from {', '.join(silent)}"
         return "ok", now, ""
