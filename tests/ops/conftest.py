@@ -75,7 +75,6 @@ def desk(tmp_path: Path, server: Publisher, capsys: pytest.CaptureFixture[str]) 
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of a few lines in place of ours, and two hosts that are this machine."""
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
-    monkeypatch.setenv("ANSIBLE_ACTION_PLUGINS", str(Path(__file__).parent / "action_plugins"))
     monkeypatch.setattr(ops_playbook, "ROOT", tmp_path)
     monkeypatch.setattr(runner, "RUNS", tmp_path / "runs")
     monkeypatch.setitem(runner.run.__kwdefaults__, "runs", tmp_path / "runs")
@@ -84,8 +83,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("hosts.yml").write_text(f"gateways:\n  hosts:\n    a: {LOCAL}\n    b: {LOCAL}\n")
     Path("site.yml").write_text(
         "- hosts: gateways\n  gather_facts: false\n  tasks:\n"
-        "    - name: Write\n      write_here: {content: '{{ word | default(1) }}', "
-        "dest: '{{ playbook_dir }}/{{ inventory_hostname }}'}\n"
+        "    - name: Write\n      ansible.builtin.copy: {content: '{{ word | default(1) }}', "
+        "dest: '{{ playbook_dir }}/{{ inventory_hostname }}', mode: '0600'}\n"
         "    - name: Find\n      ansible.builtin.set_fact: {_ibc_restarts: "
         "[{instance: live, text: restart pending}]}\n      when: inventory_hostname == 'a'\n"
         "    - {name: Tell the state of the instances, ansible.builtin.debug: {msg: 'live: ready'}}\n"

@@ -74,7 +74,11 @@ def given(document: dict[str, Any], host: str = "a") -> dict[str, str]:
 
 COPY = {
     "name": "Install",
-    "write_here": {"content": "x", "dest": "{{ playbook_dir }}/{{ inventory_hostname }}"},
+    "ansible.builtin.copy": {
+        "content": "x",
+        "dest": "{{ playbook_dir }}/{{ inventory_hostname }}",
+        "mode": "0600",
+    },
 }
 
 
