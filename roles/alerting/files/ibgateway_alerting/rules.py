@@ -43,6 +43,7 @@ class Rule:
     remedy: str = ""
     flap: Flap | None = None
     quiet_end: bool = False
+    each_time: bool = False
     expires_hours: float = 0.0
 
 
@@ -61,6 +62,7 @@ class Rules:
         self._of_kind: dict[str, tuple[Rule, ...]] = {}
         self._kind_of: dict[str, str] = {}
         self._expires: dict[str, float] = {}
+        self._each_time = {rule.condition for rule in rules if rule.each_time}
         for rule in rules:
             self._of_kind[rule.kind] = (*self._of_kind.get(rule.kind, ()), rule)
             self._kind_of[rule.condition] = rule.kind
@@ -83,6 +85,10 @@ class Rules:
     def expires(self, condition: str) -> float | None:
         """After how many seconds a condition ends by age."""
         return self._expires.get(condition)
+
+    def each_time(self, condition: str) -> bool:
+        """Whether a condition that comes again ends what it has opened before."""
+        return condition in self._each_time
 
 
 def load(path: Path = SHIPPED) -> Rules:
@@ -153,6 +159,7 @@ def _rule(table: Any) -> Rule:
         remedy=_choice(table, "remedy", ("", RESET), name, ""),
         flap=_flap(table["flap"], name) if "flap" in table else None,
         quiet_end=_flag(table, "quiet_end", name),
+        each_time=_flag(table, "each_time", name),
         expires_hours=_number(table, "expires_hours", name, 0.0),
     )
 

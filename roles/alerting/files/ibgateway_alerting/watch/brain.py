@@ -49,8 +49,6 @@ REMEDIES = {
     ("restart_planned", "soft"): "Gateway restarts by its saved login: no tap.",
 }
 """What is said of a remedy, by the event's type and kind."""
-EACH_TIME = ("upgrade_failed",)
-"""Events that end what the last one of their kind has opened, so that each is told."""
 STAYS_STOPPED = 60.0
 """Seconds after which a stop is no part of a restart."""
 LOST_EVENT = 10.0
@@ -151,7 +149,7 @@ class Brain:
         moment = min(now, event.time.timestamp())
         # What was overdue when this happened was so, even if we were not there to see it.
         self._review(event.instance, moment, now)
-        if event.type in EACH_TIME and view.facts.pop(event.type, None):
+        if self._rules.each_time(event.type) and view.facts.pop(event.type, None):
             self._review(event.instance, moment, now)
         instance = self._instances[event.instance]
 
