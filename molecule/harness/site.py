@@ -29,6 +29,24 @@ class Run:
     changed: int
 
 
+def environment(changes: Path | None = None, *, kill: bool = False) -> dict[str, str]:
+    """Return what ansible-playbook finds in its environment.
+
+    Args:
+        changes: where the tasks that change something are noted, one a line.
+        kill: whether the run dies, and its process group with it, after the first change not noted yet.
+    """
+    # The verifier sets ANSIBLE_BECOME for testinfra; the playbooks say themselves where they need it.
+    left_out = {"ANSIBLE_BECOME", "ANSIBLE_FORCE_COLOR"}
+    found = {key: value for key, value in os.environ.items() if key not in left_out}
+    found |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
+    if changes:
+        found |= {"ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback")}
+        found |= {"ANSIBLE_CALLBACKS_ENABLED": "changes", "CHANGES_FILE": str(changes)}
+        found |= {"CHANGES_KILL": "1"} if kill else {}
+    return found
+
+
 def run_site(inventory: Path, *arguments: str, playbook: str = "site.yml", **variables: Any) -> Run:
     """Run a playbook and return what it did.
 
@@ -38,10 +56,6 @@ def run_site(inventory: Path, *arguments: str, playbook: str = "site.yml", **var
         *arguments: further arguments of ansible-playbook, such as `--tags=ibc`.
         **variables: extra variables.
     """
-    # The verifier sets ANSIBLE_BECOME for testinfra; the playbooks say themselves where they need it.
-    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_BECOME"}
-    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    environment.pop("ANSIBLE_FORCE_COLOR", None)
     command = [
         Path(sys.executable).parent / "ansible-playbook",
         f"--inventory={inventory}",
@@ -51,7 +65,7 @@ def run_site(inventory: Path, *arguments: str, playbook: str = "site.yml", **var
     result = subprocess.run(
         [*command, "--extra-vars", json.dumps(variables)],
         cwd=ROOT,
-        env=environment,
+        env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from typing import IO
 
 import testinfra
 from harness.instance import Instance, run_probe
-from harness.site import ROOT
+from harness.site import ROOT, environment
 from testinfra.host import Host
 
 HERE = Path(__file__).parent
@@ -43,20 +43,12 @@ def start(name: str, changes: Path | None = None, *, kill: bool = False) -> subp
         changes: where the tasks that change something are noted.
         kill: whether the run dies after the first change that is not noted yet.
     """
-    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_BECOME"}
-    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    environment |= {"PYTHONUNBUFFERED": "1"}
-    environment.pop("ANSIBLE_FORCE_COLOR", None)
-    if changes:
-        environment |= {"ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback")}
-        environment |= {"ANSIBLE_CALLBACKS_ENABLED": "changes", "CHANGES_FILE": str(changes)}
-        environment |= {"CHANGES_KILL": "1"} if kill else {}
     command = [Path(sys.executable).parent / "ansible-playbook", f"--inventory={INVENTORY}"]
     said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `end` closes it
     run = subprocess.Popen(
         [*command, "site.yml", f"--limit=localhost,{name}"],
-        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True,
+        cwd=ROOT, env=environment(changes, kill=kill), stdin=subprocess.DEVNULL, stdout=said,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     _said[run.pid] = said
     return run

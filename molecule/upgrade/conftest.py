@@ -2,25 +2,23 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import pytest
 from harness import seams
 from harness.instance import Instance
 from harness.phone import Phone
-from harness.site import ROOT, Run
+from harness.site import ROOT, Run, environment
 from testinfra.host import Host
 
 OLD, NEW = "10.37.1", "10.45.1"
 INVENTORY = Path(__file__).parent / "inventory"
-# What takes the host and gives it back does not count as a change.
-HOLDS = re.compile(r" : (Take|Give) the host")
 
 
 def record(instance: Instance) -> dict:
@@ -59,19 +57,25 @@ def kill_at(task: str, playbook: str, **variables: object) -> None:
     Raises:
         AssertionError: it ended before that task.
     """
-    code, said = _run_until(lambda line: line.startswith("TASK [") and task in line, playbook, variables)
-    if code != -signal.SIGKILL:
-        raise AssertionError(f"{playbook} ended before {task!r}:\n{said}")
+    said = []
+    with _begun(playbook, variables, environment(), subprocess.PIPE) as run:
+        for line in run.stdout or ():
+            said.append(line)
+            if line.startswith("TASK [") and task in line:
+                os.killpg(run.pid, signal.SIGKILL)
+                return
+    raise AssertionError(f"{playbook} ended before {task!r}:\n{''.join(said)}")
 
 
-def kill_after_every_change(playbook: str, **variables: object) -> Iterator[str]:
-    """Run a playbook again and again, and kill it after a task that changed something and was not killed yet.
+def kill_after_each_change(playbook: str, passed: Path, **variables: object) -> Iterator[str]:
+    """Run a playbook again and again, and kill it after a change after which it was not killed yet.
 
-    Between two of them its tasks only look: the host is the same wherever the run ends, and one kill stands
+    Between two changes its tasks only look: the host is the same wherever the run ends, and one kill stands
     for all of these boundaries.
 
     Args:
         playbook: its path from the project's root.
+        passed: where the tasks are noted after which it was killed.
         **variables: extra variables.
 
     Yields:
@@ -80,51 +84,27 @@ def kill_after_every_change(playbook: str, **variables: object) -> Iterator[str]
     Raises:
         AssertionError: the last run failed.
     """
-    killed, task = [], ""
-
-    def has_changed(line: str) -> bool:
-        nonlocal task
-        if line.startswith("TASK ["):
-            task = line
-        changed = line.startswith("changed: [") or (line.startswith("ok: [") and HOLDS.search(task))
-        if not changed or task in killed:
-            return False
-        killed.append(task)
-        return True
-
     while True:
-        code, said = _run_until(has_changed, playbook, variables)
+        log = passed.with_suffix(".log")
+        with log.open("w") as said, _begun(playbook, variables, environment(passed, kill=True), said) as run:
+            code = run.wait(timeout=300)
         if code != -signal.SIGKILL:
             break
-        yield killed[-1]
+        yield passed.read_text().splitlines()[-1]
     if code:
-        raise AssertionError(f"{playbook} failed after it was killed after {killed[-1]!r}:\n{said}")
+        raise AssertionError(f"{playbook} failed after it was killed:\n{log.read_text()}")
 
 
-def _run_until(
-    stop: Callable[[str], bool], playbook: str, variables: Mapping[str, object]
-) -> tuple[int, str]:
-    """Run a playbook until it prints a line to stop at; return its exit code and what it said."""
-    environment = {key: value for key, value in os.environ.items() if key != "ANSIBLE_BECOME"}
-    environment |= {
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "PYTHONUNBUFFERED": "1",
-        "ANSIBLE_NOCOLOR": "1",
-    }
-    environment.pop("ANSIBLE_FORCE_COLOR", None)
+def _begun(
+    playbook: str, variables: Mapping[str, object], environment: Mapping[str, str], said: IO[str] | int
+) -> "subprocess.Popen[str]":
+    """Begin to run a playbook, in a process group of its own."""
     command = [Path(sys.executable).parent / "ansible-playbook", f"--inventory={INVENTORY}", playbook]
-    said = []
-    with subprocess.Popen(
+    return subprocess.Popen(
         [*command, "--extra-vars", json.dumps(variables)],
-        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
-    ) as process:  # fmt: skip
-        for line in process.stdout or ():
-            said.append(line)
-            if stop(line):
-                os.killpg(process.pid, signal.SIGKILL)
-                break
-    return process.returncode, "".join(said)
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
