@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from conftest import NEW, OLD, judged, record
 from harness.costs import counts, since
 from harness.instance import Instance
@@ -9,6 +10,7 @@ from harness.phone import Phone
 from harness.site import Run
 
 
+@pytest.mark.kinds("upgraded")
 def test_planned_waits_for_the_daily_restart_and_costs_nothing(
     upgrade: Callable[..., Run], live: Instance, paper: Instance, phone: Phone
 ):
