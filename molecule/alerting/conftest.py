@@ -37,8 +37,7 @@ def everything_is_ready(host: Host, instances: dict[str, Instance]) -> None:
     """Each file's tests begin alike."""
     seams.reset_now(host, False)
     for one in instances.values():
-        if one.status()["state"] not in (*AT_REST, "ready"):  # what a failed test has left
-            host.check_output("ibgatewayctl stop %s", one.name)
+        give_up_login(one)
     seams.ready(instances)
     wait_until(lambda: host.check_output("python3 -c %s", WAITING) == "0", "every channel to have all of it")
 
@@ -100,8 +99,15 @@ def open_kinds(instance: Instance) -> set[str]:
     return {one["kind"] for one in shown["incidents"]} - STAY
 
 
+def give_up_login(instance: Instance) -> None:
+    """Stop an instance if a login is under way, which the test before has left."""
+    if instance.status()["state"] not in (*AT_REST, "ready"):
+        instance.host.check_output("ibgatewayctl stop %s", instance.name)
+
+
 def all_over(instance: Instance) -> None:
     """Bring an instance to ready, honestly, and wait until nothing is wrong with it."""
+    give_up_login(instance)
     seams.plan(instance)
     seams.log_in(instance)
     wait_until(lambda: not open_kinds(instance), "everything to be over")

@@ -119,7 +119,7 @@ def test_nobody_answers_and_the_next_one_hears_of_it(
     other.exactly(
         "unknown_event", "password_expiring", mail=["Nobody yet: Password expires soon"], seconds=100
     )
-    told.exactly(webhook=[], mail=["Nobody yet: May I send you the push?"])
+    told.exactly(mail=["login"])
 
     assert len(live.logins()) == logins
     assert live.status()["state"] == "parked"
