@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import all_over, begin_login, provoke
+from conftest import AT_REST, all_over, begin_login, provoke
 from harness import seams, words
 from harness.instance import Instance
 from harness.news import News
@@ -75,6 +75,7 @@ def test_a_window_nobody_knows(paper: Instance, hear: Hear):
 
 @pytest.mark.kinds("configuration_invalid")
 def test_a_setting_that_ibc_refuses(paper: Instance, hear: Hear):
+    all_over(paper)
     paper.host.check_output("ibgatewayctl stop paper")
     heard = hear("paper")
     with seams.edited(
@@ -88,7 +89,7 @@ def test_a_setting_that_ibc_refuses(paper: Instance, hear: Hear):
 @pytest.mark.kinds("stuck_display", "restarts_used_up")
 def test_a_display_that_does_not_answer(paper: Instance, hear: Hear):
     """Seven starts have come to nothing already, so that one is the last."""
-    if paper.status()["state"] == "ready":
+    if paper.status()["state"] not in AT_REST:
         paper.host.check_output("ibgatewayctl stop paper")
     before = {"state": "starting", "failures": 7, "end": {"code": 75, "reason": "stuck_display"}}
     seams.put(paper.host, "/run/ibgateway/paper/state.json", json.dumps(before))
