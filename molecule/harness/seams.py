@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from testinfra.host import Host
@@ -10,6 +11,8 @@ from testinfra.host import Host
 from harness.instance import Instance
 
 WINDOWS = "/etc/ibgateway/reset-windows.json"
+RULES = "/opt/ibgateway-alerting/ibgateway_alerting/rules.toml"
+LIMITS = "/usr/local/lib/ibgateway/ibgatewaylib/limits.py"
 QUICK = {
     "startup.delay": 0.1,
     "login.delay": 0.2,
@@ -28,6 +31,73 @@ def put(host: Host, path: str, text: str) -> None:
         text: the content.
     """
     host.check_output("printf '%%s' %s > %s", text, path)
+
+
+@contextmanager
+def edited(host: Host, path: str, change: Callable[[str], str]) -> Iterator[None]:
+    """Give a file of the host other content for a while.
+
+    Args:
+        host: the test host.
+        path: the file; its owner and mode stay.
+        change: makes the new content from the old.
+
+    Raises:
+        AssertionError: there was nothing to change.
+    """
+    before = host.check_output("cat %s", path) + "\n"
+    after = change(before)
+    if after == before:
+        raise AssertionError(f"{path} has nothing to change")
+    put(host, path, after)
+    try:
+        yield
+    finally:
+        put(host, path, before)
+
+
+@contextmanager
+def impatient(host: Host, **seconds: int) -> Iterator[None]:
+    """A watcher that tells of some kinds sooner than its rules say. It is started anew before and after.
+
+    Args:
+        host: the test host.
+        **seconds: by kind, how long it must last before it is told; later steps of the same kind stay.
+    """
+
+    def change(text: str) -> str:
+        for kind, delay in seconds.items():
+            text, found = re.subn(
+                rf'(?m)^(kind = "{kind}"\nseverity = .*\ndelay = )\d+$', rf"\g<1>{delay}", text, count=1
+            )
+            if not found:
+                raise AssertionError(f"{kind} is told without a delay")
+        return text
+
+    try:
+        with edited(host, RULES, change):
+            host.check_output("systemctl restart ibgateway-watch.service")
+            yield
+    finally:
+        host.check_output("systemctl restart ibgateway-watch.service")
+
+
+@contextmanager
+def limits(host: Host, **seconds: float) -> Iterator[None]:
+    """Launchers that wait less long; those that begin meanwhile have it.
+
+    Args:
+        host: the test host.
+        **seconds: by the name in `ibgatewaylib/limits.py`.
+    """
+
+    def change(text: str) -> str:
+        for name, limit in seconds.items():
+            text = re.sub(rf"(?m)^    {name} = [\d.]+$", f"    {name} = {float(limit)}", text)
+        return text
+
+    with edited(host, LIMITS, change):
+        yield
 
 
 # When the inventory's daily restart (23:10) and its weekly login (09:30) are in UTC, in winter and in summer.

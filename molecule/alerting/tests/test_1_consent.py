@@ -1,10 +1,13 @@
 """A login from the phone: nothing before the press, one login for a press, one message that tells all."""
 
 import json
+from collections.abc import Callable
 
 import pytest
+from conftest import happen
 from harness import seams
 from harness.instance import Instance
+from harness.news import News
 from harness.phone import Phone, labels, mailbox, text_of, title_of, webhook
 from harness.wait import wait_until
 
@@ -104,11 +107,19 @@ def test_a_missed_push_asks_again_and_later_keeps_it_quiet(live: Instance, phone
     assert len(live.logins()) == logins + 1
 
 
-def test_nobody_answers_and_the_next_one_hears_of_it(live: Instance, phone: Phone, asked: dict):
-    logins, before = len(live.logins()), len(mailbox(live.host))
+@pytest.mark.kinds("login", "password_expiring", "unknown_event")
+def test_nobody_answers_and_the_next_one_hears_of_it(
+    live: Instance, paper: Instance, phone: Phone, asked: dict, hear: Callable[..., News]
+):
+    logins, told, other = len(live.logins()), hear("live"), hear("paper")
+    happen(paper, "no_such_event")
+    happen(paper, "password_expiring", text="in 5 days")
 
-    # The mailbox gets what nobody has taken on for a minute.
-    wait_until(lambda: len(mailbox(live.host)) > before, "the mail", 100)
+    # The mailbox gets what nobody has taken on for a minute, and nothing that needs nobody.
+    other.exactly(
+        "unknown_event", "password_expiring", mail=["Nobody yet: Password expires soon"], seconds=100
+    )
+    told.exactly(mail=["login"])
 
     assert len(live.logins()) == logins
     assert live.status()["state"] == "parked"

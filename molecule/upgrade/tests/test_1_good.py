@@ -18,6 +18,7 @@ def the_new_release_is_not_here(live: Instance, paper: Instance) -> None:
     live.host.check_output("rm -rf /opt/ibgateway/releases/%s", NEW)
 
 
+@pytest.mark.kinds("upgraded")
 def test_planned_waits_for_the_daily_restart_and_costs_nothing(
     upgrade: Callable[..., Run], live: Instance, paper: Instance, phone: Phone
 ):

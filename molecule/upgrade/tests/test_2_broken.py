@@ -23,6 +23,7 @@ def is_back(instance: Instance, seen: int) -> dict:
     return event
 
 
+@pytest.mark.kinds("upgrade_failed")
 @pytest.mark.parametrize("effect", ["startup@10.45.1=crash", "startup@10.45.1=no_window"])
 def test_now_it_does_not_start_or_does_not_get_ready(
     upgrade: Callable[..., Run], live: Instance, phone: Phone, effect: str

@@ -1,27 +1,18 @@
 """No message is lost, whatever stops, dies or does not answer; a channel that fails holds up no other."""
 
-import json
+from collections.abc import Callable
 
+import pytest
+from conftest import happen
 from harness.instance import Instance
+from harness.news import News
 from harness.phone import Phone, text_of, title_of, webhook
 from harness.wait import wait_until
 from testinfra.host import Host
 
 DATABASE = "/var/lib/ibgateway-alerting/alerting.sqlite"
-EVENT = {
-    "a": {"type": "password_expiring", "detail": {"text": "expires in 5 days"}},
-    "b": {"type": "settings_differ", "detail": {"text": "jts.ini TimeZone: wanted a, found b"}},
-}
-
-
-def happen(instance: Instance, which: str) -> None:
-    """Let the launcher's file say that something happened, as the launcher writes it."""
-    now = instance.host.check_output("date --utc --iso-8601=ns")[:23].replace(",", ".") + "Z"
-    line = json.dumps({"time": now, "instance": instance.name, **EVENT[which]}, separators=(",", ":"))
-    instance.host.check_output(
-        "runuser -u ibgateway -- sh -c %s",
-        f"printf '%s\\n' '{line}' >> /var/lib/ibgateway/{instance.name}/events.jsonl",
-    )
+EXPIRING = {"kind": "password_expiring", "text": "expires in 5 days"}
+DIFFER = {"kind": "settings_differ", "text": "jts.ini TimeZone: wanted a, found b"}
 
 
 def over(instance: Instance) -> None:
@@ -43,9 +34,9 @@ def test_a_channel_that_hangs_holds_up_no_other_and_gets_everything_later(paper:
     last, hooked = phone.last(), len(webhook(paper.host))
     phone.script({"hang": 300, "always": True}, method="sendMessage")
     try:
-        happen(paper, "a")
+        happen(paper, **EXPIRING)
         wait_until(lambda: count(paper.host, "Password expires soon", hooked) == 1, "the webhook", 15)
-        happen(paper, "b")
+        happen(paper, **DIFFER)
         wait_until(lambda: count(paper.host, "settings are not yours", hooked) == 1, "the webhook", 15)
         assert phone.after(last) == []
     finally:
@@ -62,9 +53,9 @@ def test_both_processes_killed_lose_nothing_and_tell_nothing_twice(paper: Instan
     over(paper)
     hooked = len(webhook(paper.host))
 
-    happen(paper, "a")
+    happen(paper, **EXPIRING)
     paper.host.check_output("systemctl kill --signal=KILL ibgateway-watch.service ibgateway-notify.service")
-    happen(paper, "b")
+    happen(paper, **DIFFER)
     paper.host.run("systemctl kill --signal=KILL ibgateway-watch.service")
 
     wait_until(lambda: count(paper.host, "settings are not yours", hooked), "the second message", 30)
@@ -76,13 +67,14 @@ def test_what_happens_while_nobody_watches_is_told_afterwards(paper: Instance):
     over(paper)
     hooked = len(webhook(paper.host))
     paper.host.check_output("systemctl stop ibgateway-watch.service")
-    happen(paper, "a")
+    happen(paper, **EXPIRING)
     paper.host.check_output("systemctl start ibgateway-watch.service")
     wait_until(lambda: count(paper.host, "Password expires soon", hooked) == 1, "the message", 30)
 
 
-def test_a_damaged_database_is_set_aside_and_told(paper: Instance):
-    hooked = len(webhook(paper.host))
+@pytest.mark.kinds("store_damaged")
+def test_a_damaged_database_is_set_aside_and_told(paper: Instance, hear: Callable[..., News]):
+    told = hear()
     paper.host.check_output("systemctl stop ibgateway-watch.service ibgateway-notify.service")
     paper.host.check_output(
         f"rm -f {DATABASE}-wal {DATABASE}-shm; "
@@ -90,7 +82,7 @@ def test_a_damaged_database_is_set_aside_and_told(paper: Instance):
     )
     paper.host.check_output("systemctl start ibgateway-watch.service ibgateway-notify.service")
 
-    wait_until(lambda: count(paper.host, "memory was damaged", hooked) == 1, "the message", 30)
+    told.exactly("store_damaged")
     assert paper.host.file(f"{DATABASE}.damaged-1").exists
     assert paper.host.file(DATABASE).mode == 0o660
 
