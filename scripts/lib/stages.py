@@ -21,8 +21,8 @@ REPORTS = CACHE / "results"
 AT_ONCE = ("-n", "4", "--dist", "worksteal")
 # Linters, and scenarios, beside each other on two cores: three scenarios use both of them up.
 BESIDE_EACH_OTHER = 3
-# Begun first, so that the last of them does not run alone.
-LONGEST = ("upgrade", "interrupted")
+# Begun first and in this order, so that the last of them does not run alone.
+LONGEST = ("upgrade", "interrupted", "alerting", "session")
 STAGES = ("lint", "unit", "real-ibc", "molecule")
 Named = TypeVar("Named")
 Found = TypeVar("Found")
@@ -177,7 +177,8 @@ def scenarios(root: Path = ROOT) -> list[str]:
         Their names, `default` first: others may begin with what it leaves behind. Then the longest ones.
     """
     names = sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
-    return sorted(names, key=lambda name: (name != "default", name not in LONGEST))
+    first = [name for name in ("default", *LONGEST) if name in names]
+    return [*first, *(name for name in names if name not in first)]
 
 
 def molecule(chosen: Sequence[str] = ()) -> list[Result]:

@@ -117,7 +117,7 @@ def test_default_is_the_first_scenario(tmp_path):
 
 
 def test_the_scenarios_that_take_longest_come_next():
-    assert stages.scenarios()[: 1 + len(stages.LONGEST)] == ["default", *sorted(stages.LONGEST)]
+    assert stages.scenarios()[: 1 + len(stages.LONGEST)] == ["default", *stages.LONGEST]
 
 
 def test_programs_are_linted_by_their_first_line(tmp_path):
