@@ -283,6 +283,7 @@ def test_a_code_that_is_asked_for_again_was_wrong(story: Story):
     told = story.event("two_factor_waiting", kind="code", title="Code")
     assert loud(told) == ["Code not accepted"]
     assert "It waits ten minutes for another one" in told[0].body
+    assert "push" not in told[0].actions
     assert loud(story.event("parked", reason="code_missing")) == []
     assert story.open_kinds() == ["code_rejected"]
 
@@ -294,6 +295,17 @@ def test_each_release_that_is_left_again_is_told(story: Story):
         assert loud(told) == ["New release left again"]
         assert text in [one.body for one in told if one.mode != "edit"][-1]
         assert story.open_kinds() == ["upgrade_failed"]
+
+
+def test_settings_that_differ_are_told_again_only_when_they_differ_otherwise(story: Story):
+    story.ready()
+    title = "Gateway's settings are not yours"
+    assert loud(story.event("settings_differ", text="TimeZone is A")) == [title]
+    assert loud(story.event("settings_differ", text="TimeZone is A")) == []
+    told = story.event("settings_differ", text="TimeZone is B")
+    assert loud(told) == [title]
+    assert "TimeZone is B" in told[-1].body
+    assert story.open_kinds() == ["settings_differ"]
 
 
 def test_three_full_logins_a_week_are_too_many(story: Story):
@@ -370,8 +382,10 @@ def test_missed_pushes_ask_anew_and_become_urgent(story: Story):
         heard = story.event("two_factor_missed", again=False, attempt=1)
         heard += story.event("parked", reason="two_factor_missed")
         kinds += story.open_kinds()
-        (ringing,) = [one for one in heard if one.channel == "phone"]
-        assert ringing.mode == "send"
+        past, ringing = [one for one in heard if one.channel == "phone"]
+        assert (past.mode, ringing.mode) == ("edit", "send")
+        assert past.words == ringing.words
+        assert past.actions == ()
         assert "push" in ringing.actions
     assert kinds == ["push_missed", "push_missed", "push_missed_repeatedly"]
     assert len(story.store.incidents_since(0.0)) == 1

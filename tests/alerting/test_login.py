@@ -26,10 +26,10 @@ GOLDEN = Path(__file__).parent / "golden"
 ALL = (ASKED, STARTED, login.DEFERRED, PUSH_SENT, ANSWERED, READY, MISSED, login.REFUSED, FAILED)
 
 
-def at(clock, zone="Europe/Zurich", **more) -> Context:
+def at(clock, zone="Europe/Zurich", who="", **more) -> Context:
     from zoneinfo import ZoneInfo
 
-    return Context("vps1", clock(), ZoneInfo(zone), extra={"budget_logins": 3}, **more)
+    return Context("vps1", clock(), ZoneInfo(zone), extra={"budget_logins": 3, "who": who}, **more)
 
 
 class Talk:
@@ -55,8 +55,9 @@ class Talk:
             PUSH_SENT, seconds, push_sent=self.clock() + seconds, started=self.clock() + 5, attempts=1
         )
 
-    def message(self, **more):
-        return login.compose_login(self.incident, self.view, self.clock(), at(self.clock, **more))
+    def message(self, later=False, **more):
+        context = at(self.clock, **more)
+        return login.compose_login(self.incident, self.view, self.clock(), context, later=later)
 
     @property
     def phase(self) -> str:
@@ -76,6 +77,12 @@ def asked(talk: Talk):
 def asked_weekly(talk: Talk):
     talk.view.login.reason, talk.view.state = "weekly_login", "ready"
     return talk.message(next_step="mail to Ben at Sun 29 Nov, 15:45 CET.")
+
+
+def escalated(talk: Talk):
+    asked_weekly(talk)
+    talk.clock.advance(900)
+    return talk.message(later=True, who="Ben")
 
 
 def later(talk: Talk):
@@ -131,6 +138,11 @@ def missed(talk: Talk):
     return talk.message(next_step="mail to Ben at Sun 29 Nov, 15:48 CET.")
 
 
+def past(talk: Talk):
+    missed(talk)
+    return login.compose_past(talk.incident, talk.view, talk.clock(), at(talk.clock)), []
+
+
 def missed_auto(talk: Talk):
     missed(talk)
     talk.view.policy, talk.view.budget_next = "auto", talk.clock() + 120
@@ -167,8 +179,8 @@ def failed(talk: Talk):
 CASES = {
     made.__name__: made
     for made in (
-        asked, asked_weekly, later, mine, started, started_by_shell, deferred, push_sent, countdown,
-        answered, ready, missed, missed_auto, missed_repeatedly, refused, unheard, failed,
+        asked, asked_weekly, escalated, later, mine, started, started_by_shell, deferred, push_sent,
+        countdown, answered, ready, missed, past, missed_auto, missed_repeatedly, refused, unheard, failed,
     )
 }  # fmt: skip
 
@@ -255,7 +267,7 @@ def test_only_a_phase_that_asks_has_buttons(clock):
     for case in CASES.values():
         talk = Talk(clock)
         _, actions = case(talk)
-        wants = talk.phase in login.ASKING and talk.view.policy == "consent"
+        wants = talk.phase in login.ASKING and talk.view.policy == "consent" and case is not past
         assert ("push" in actions) == wants
         assert bool(actions) == wants
 

@@ -84,7 +84,7 @@ def test_what_needs_somebody_is_urgent(kind: str):
         (table({"flap": {"times": 3}}), "flap needs times and within"),
         (table({"flap": {"times": 1, "within": 9}}), "two times or more"),
         (table({"quiet_end": "yes"}), "quiet_end must be true or false"),
-        (table({"each_time": 1}), "each_time must be true or false"),
+        (table({"anew": True}), "x: anew: True is none of nothing, always, changed"),
         (table({}, {}), "a longer delay and a higher severity"),
         (table({}, {"delay": 9, "severity": "warning", "kind": "y"}), "the same kind"),
     ],

@@ -100,6 +100,25 @@ def test_display(tmp_path, monkeypatch):
     assert not display.answers(":59999.0")
 
 
+@pytest.mark.parametrize("answer", [b"", b"\x00\x0a", b"\x01"])
+def test_display_that_accepts_connections_and_does_or_does_not_answer(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(display, "SOCKETS", tmp_path)
+    monkeypatch.setattr(display, "ANSWERS_WITHIN", 5.0 if answer else 0.05)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "X7"))
+        server.listen()
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                assert connection.recv(12, socket.MSG_WAITALL) == b"l\0\x0b\0\0\0\0\0\0\0\0\0"
+                connection.sendall(answer)
+
+        if answer:
+            threading.Thread(target=serve).start()
+        assert display.answers(":7") == bool(answer)
+
+
 @pytest.fixture
 def server():
     """A server for one connection: call with what it shall do, get its port."""

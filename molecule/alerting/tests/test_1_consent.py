@@ -96,6 +96,8 @@ def test_a_missed_push_asks_again_and_later_keeps_it_quiet(live: Instance, phone
     live.wait_for("parked", 90)
     missed = phone.wait_for("IB Key request missed", after=asked["id"])
     assert PUSH in labels(missed)
+    # The one that was pressed does not go on calling for an answer.
+    assert labels(phone.wait_until_it_says(asked["id"], "It goes on in the message that follows")) == []
     answer = phone.press(missed, LATER)
 
     assert "30 min" in answer or "later" in answer.lower() or "again" in answer
@@ -107,7 +109,7 @@ def test_a_missed_push_asks_again_and_later_keeps_it_quiet(live: Instance, phone
     assert len(live.logins()) == logins + 1
 
 
-@pytest.mark.kinds("login", "password_expiring", "unknown_event")
+@pytest.mark.kinds("password_expiring", "unknown_event")
 def test_nobody_answers_and_the_next_one_hears_of_it(
     live: Instance, paper: Instance, phone: Phone, asked: dict, hear: Callable[..., News]
 ):
@@ -119,7 +121,7 @@ def test_nobody_answers_and_the_next_one_hears_of_it(
     other.exactly(
         "unknown_event", "password_expiring", mail=["Nobody yet: Password expires soon"], seconds=100
     )
-    told.exactly(mail=["login"])
+    told.exactly(mail=["Nobody yet: May I send you the push?"])
 
     assert len(live.logins()) == logins
     assert live.status()["state"] == "parked"

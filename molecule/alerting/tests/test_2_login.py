@@ -8,6 +8,7 @@ from conftest import all_over, begin_login, provoke
 from harness import seams, words
 from harness.instance import Instance
 from harness.news import News
+from harness.phone import Phone, labels
 from harness.wait import wait_until
 
 Hear = Callable[..., News]
@@ -69,14 +70,16 @@ def test_the_login_that_succeeds_speaks_for_what_it_ends(live: Instance, hear: H
 
 
 @pytest.mark.kinds("code_needed", "code_rejected")
-def test_a_wrong_code_and_then_the_right_one(live: Instance, hear: Hear):
+def test_a_wrong_code_and_then_the_right_one(live: Instance, phone: Phone, hear: Hear):
     typed = provoke(live, "code_rejected")
-    heard = hear("live")
+    heard, last = hear("live"), phone.last()
 
     begin_login(live)
     heard.exactly("code_needed")
     live.simulate(*typed[0])
     heard.exactly("code_needed", "code_rejected")
+    # That login still waits for a code, so no other one is offered.
+    assert "Send me the push" not in labels(phone.after(last)[-1])
     live.simulate("enter-code", "123456")
     live.wait_for("ready")
     heard.exactly("code_needed", "code_rejected", "Over: Code not accepted")
@@ -126,9 +129,12 @@ def test_pushes_that_nobody_answers(live: Instance, hear: Hear):
         live.wait_for("parked", 60)
     finally:
         seams.configure(live, login="consent", budget_logins=100)
-    # On the phone each push changes the message about the one before.
+    # On the phone a push changes the message about the miss before, and its own miss changes that again.
+    missed, again = "IB Key request missed", "IB Key does not reach you"
     last = "push_missed_repeatedly", "budget_used_up"
-    heard.exactly(PUSH, PUSH, PUSH, *last, webhook=[PUSH, "push_missed", PUSH, "push_missed", PUSH, *last])
+    heard.exactly(
+        missed, missed, again, *last, webhook=[PUSH, "push_missed", PUSH, "push_missed", PUSH, *last]
+    )
 
 
 @pytest.mark.kinds("login_deferred")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from .model import SEVERITIES
 SHIPPED = Path(__file__).with_name("rules.toml")
 TELL, HOLD = "tell", "hold"
 RESET = "reset"
+ALWAYS, CHANGED = "always", "changed"
 LOGIN_RUNNING, PLANNED_RESTART = "login_running", "planned_restart"
 PSEUDO = (LOGIN_RUNNING, PLANNED_RESTART)
 """What inhibits without being an incident."""
@@ -43,7 +45,7 @@ class Rule:
     remedy: str = ""
     flap: Flap | None = None
     quiet_end: bool = False
-    each_time: bool = False
+    anew: str = ""
     expires_hours: float = 0.0
 
 
@@ -62,7 +64,7 @@ class Rules:
         self._of_kind: dict[str, tuple[Rule, ...]] = {}
         self._kind_of: dict[str, str] = {}
         self._expires: dict[str, float] = {}
-        self._each_time = {rule.condition for rule in rules if rule.each_time}
+        self._anew = {rule.condition: rule.anew for rule in rules}
         for rule in rules:
             self._of_kind[rule.kind] = (*self._of_kind.get(rule.kind, ()), rule)
             self._kind_of[rule.condition] = rule.kind
@@ -86,9 +88,16 @@ class Rules:
         """After how many seconds a condition ends by age."""
         return self._expires.get(condition)
 
-    def each_time(self, condition: str) -> bool:
-        """Whether a condition that comes again ends what it has opened before."""
-        return condition in self._each_time
+    def tells_anew(self, condition: str, before: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
+        """Whether a condition that comes again ends what it has opened before, so that it is told anew.
+
+        Args:
+            condition: which.
+            before: the detail of what is open.
+            detail: the detail of what comes.
+        """
+        anew = self._anew.get(condition, "")
+        return anew == ALWAYS or (anew == CHANGED and before.get("text") != detail.get("text"))
 
 
 def load(path: Path = SHIPPED) -> Rules:
@@ -159,7 +168,7 @@ def _rule(table: Any) -> Rule:
         remedy=_choice(table, "remedy", ("", RESET), name, ""),
         flap=_flap(table["flap"], name) if "flap" in table else None,
         quiet_end=_flag(table, "quiet_end", name),
-        each_time=_flag(table, "each_time", name),
+        anew=_choice(table, "anew", ("", ALWAYS, CHANGED), name, ""),
         expires_hours=_number(table, "expires_hours", name, 0.0),
     )
 

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .model import Button, Incident, Message, Press, Queued
+from .model import SEND, Button, Incident, Message, Press, Queued
 
 VERSION = 1
 SET_ASIDE = "set_aside"
@@ -286,13 +286,14 @@ class Store:
         )
         return [Queued(*row[:4], _message(row[4]), *row[5:]) for row in rows]
 
-    def newer_of_incident(self, queued: Queued) -> bool:
-        """Whether the channel has a later message about the same incident waiting."""
+    def changed_again(self, queued: Queued) -> bool:
+        """Whether what waits next about the same incident changes the same message once more."""
         row = self._run(
-            "SELECT 1 FROM outbox WHERE channel=? AND done IS NULL AND id>? AND incident=? LIMIT 1",
+            "SELECT mode FROM outbox WHERE channel=? AND done IS NULL AND id>? AND incident=?"
+            " ORDER BY id LIMIT 1",
             (queued.channel, queued.id, queued.incident),
         ).fetchone()
-        return row is not None
+        return row is not None and row[0] != SEND
 
     def finish(self, number: int, result: str, now: float) -> None:
         """A message is done with: `delivered`, `superseded`, `refused` or `forgotten`."""

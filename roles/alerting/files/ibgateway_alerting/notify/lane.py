@@ -110,7 +110,7 @@ class Lane:
             wait = self._resume - self._clock()
             if 0 < wait <= pauses.MOST:
                 return wait
-            if queued.mode == EDIT and self._store.newer_of_incident(queued):
+            if queued.mode == EDIT and self._store.changed_again(queued):
                 self._done(queued, "superseded", None)
                 return 0.0
             reference = None if queued.incident is None or queued.mode == SEND else self._known(queued)

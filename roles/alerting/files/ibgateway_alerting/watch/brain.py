@@ -149,7 +149,9 @@ class Brain:
         moment = min(now, event.time.timestamp())
         # What was overdue when this happened was so, even if we were not there to see it.
         self._review(event.instance, moment, now)
-        if self._rules.each_time(event.type) and view.facts.pop(event.type, None):
+        known = view.facts.get(event.type)
+        if known and self._rules.tells_anew(event.type, known["detail"], event.detail):
+            del view.facts[event.type]
             self._review(event.instance, moment, now)
         instance = self._instances[event.instance]
 
@@ -424,6 +426,10 @@ class Brain:
         if phase in login.ASKING and told:
             # It asks anew: that is worth a new message, and whoever took the last question on has done so.
             mode = SEND
+            if told not in login.ASKING:
+                # The message so far would call for an answer, or promise a push, for ever.
+                view, context = self.views[incident.instance], self._context(incident, now)
+                self.ladder.tell(incident, login.compose_past(incident, view, now, context), now, EDIT)
             incident.acknowledged, incident.acknowledged_by, incident.snoozed_until = None, "", None
             incident.detail[ASKED_AGAIN] = now
         incident.detail[PHASE], incident.detail[CHANGED] = phase, now
@@ -527,7 +533,8 @@ class Brain:
             channels = names - self.ladder.broken
         context = self._context(incident, now, note=note, only=only)
         if self._is_conversation(incident):
-            message, usual = login.compose_login(incident, view, now, context)
+            later = phase == compose.ESCALATED
+            message, usual = login.compose_login(incident, view, now, context, later=later)
         else:
             message = compose.message(incident, phase, context)
             usual = presses.offers(incident, view, now) if phase != compose.RESOLVED else []

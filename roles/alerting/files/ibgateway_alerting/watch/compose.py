@@ -80,7 +80,7 @@ def message(incident: Incident, phase: str, context: Context) -> Message:
     title, first = {
         OPENED: (words.title, words.happened),
         PROGRESS: (words.title, words.happened),
-        ESCALATED: (f"Nobody yet: {words.title}", f"{_unanswered(incident, context)} {words.happened}"),
+        ESCALATED: escalated(incident, words.title, words.happened, context),
         REMINDED: (
             f"Still: {words.title}",
             f"This has been so for {duration(context.now - incident.opened)}. {words.happened}",
@@ -98,6 +98,25 @@ def message(incident: Incident, phase: str, context: Context) -> Message:
         explain=known.id,
         note=clean(str(context.extra.get("note") or "")),
     )
+
+
+def escalated(incident: Incident, title: str, happened: str, context: Context) -> tuple[str, str]:
+    """Say to whoever is told later why it comes to them.
+
+    Args:
+        incident: what it is about.
+        title: what it is called.
+        happened: the first line.
+        context: the situation.
+
+    Returns:
+        title and first line.
+    """
+    told = incident.opened if incident.told is None else incident.told
+    who = context.extra.get("who")
+    reader = f"{who}, this" if who else "This"
+    why = f"{reader} comes to you because nobody took it on for {duration(context.now - told)}."
+    return f"Nobody yet: {title}", f"{why} {happened}"
 
 
 def headline(severity: str, instance: str, host: str, words: str) -> str:
@@ -197,10 +216,3 @@ def _sentence(text: str) -> str:
 
 def _since(incident: Incident, context: Context) -> str:
     return when(incident.opened, context.zone, context.now, seconds=True)
-
-
-def _unanswered(incident: Incident, context: Context) -> str:
-    told = incident.opened if incident.told is None else incident.told
-    who = context.extra.get("who")
-    reader = f"{who}, this" if who else "This"
-    return f"{reader} comes to you because nobody took it on for {duration(context.now - told)}."

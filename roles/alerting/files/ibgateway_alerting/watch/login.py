@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..catalogue import entry
 from ..model import EDIT, EDIT_OR_SEND, SEND, Incident, Message
 from ..text import clean, countdown, duration, when
-from .compose import NO_MORE, Context, compose, headline
+from .compose import NO_MORE, Context, compose, escalated, headline
 from .view import ANSWERED, ASKED, FAILED, MISSED, PUSH_SENT, READY, STARTED, InstanceView
 
 DEFERRED, REFUSED = "deferred", "refused"
@@ -100,7 +100,7 @@ def mode(now_in: str, told: str) -> str:
 
 
 def compose_login(
-    incident: Incident, view: InstanceView, now: float, context: Context
+    incident: Incident, view: InstanceView, now: float, context: Context, *, later: bool = False
 ) -> tuple[Message, list[str]]:
     """Word the phase that the conversation is in.
 
@@ -109,16 +109,20 @@ def compose_login(
         view: what is known of its instance; it has a `login`.
         now: seconds since the epoch.
         context: the situation; `extra` names `budget_logins`, how many logins the budget allows altogether.
+        later: it goes to those who are told when nobody took it on.
 
     Returns:
         the message without its buttons, and the buttons' actions.
     """
     now_in = phase(incident, view, now)
     words = _WORDS[now_in](_Case(incident, view, now, context))
+    title, first = words.title, words.happened
+    if later:
+        title, first = escalated(incident, title, first, context)
     message = compose(
         words.severity,
-        headline(words.severity, incident.instance, context.host, words.title),
-        words.happened,
+        headline(words.severity, incident.instance, context.host, title),
+        first,
         since=when(_since(incident, view, now_in), context.zone, now, seconds=True),
         machine=words.machine,
         you=words.you,
@@ -126,6 +130,31 @@ def compose_login(
         explain="" if now_in in ENDS else incident.kind,
     )
     return message, actions(incident, view, now)
+
+
+def compose_past(incident: Incident, view: InstanceView, now: float, context: Context) -> Message:
+    """Word what becomes of the message so far when another one, which rings, takes the conversation on.
+
+    Args:
+        incident: the incident of the conversation.
+        view: what is known of its instance; it has a `login`.
+        now: seconds since the epoch.
+        context: the situation, as for `compose_login`.
+
+    Returns:
+        the message, without buttons.
+    """
+    now_in = phase(incident, view, now)
+    words = _WORDS[now_in](_Case(incident, view, now, context))
+    return compose(
+        "info",
+        headline("info", incident.instance, context.host, words.title),
+        words.happened,
+        since=when(_since(incident, view, now_in), context.zone, now, seconds=True),
+        machine="It goes on in the message that follows.",
+        you="Read that one.",
+        next_step="nothing more in this one.",
+    )
 
 
 def actions(incident: Incident, view: InstanceView, now: float) -> list[str]:
