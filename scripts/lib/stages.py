@@ -209,19 +209,31 @@ def molecule(chosen: Sequence[str] = ()) -> list[Result]:
     ]
     if rows[0].failures:
         return rows
-    first, *others = chosen or known
-    # Alone: the others may begin with what it leaves behind.
-    rows += _scenario(first)
-    # Each has hosts of its own, and waits for them most of its time.
-    return rows + [row for found in _side_by_side(_scenario, others) for row in found]
+    names = list(chosen or known)
+    # Each has hosts of its own, and waits for them most of its time. Some need what the first one leaves.
+    waiting = [name for name in names[1:] if begins_converged(name)]
+    return rows + [row for found in _side_by_side(_scenario, names, waiting) for row in found]
 
 
-def _side_by_side(do: Callable[[Named, threading.Event], Found], things: Sequence[Named]) -> list[Found]:
+def begins_converged(name: str, root: Path = ROOT) -> bool:
+    """Whether a scenario begins with the snapshot of a host that another scenario converged.
+
+    Args:
+        name: of the scenario.
+        root: the project.
+    """
+    return "testbed_begin_converged: true" in (root / "molecule" / name / "inventory/hosts.yml").read_text()
+
+
+def _side_by_side(
+    do: Callable[[Named, threading.Event], Found], things: Sequence[Named], waiting: Sequence[Named] = ()
+) -> list[Found]:
     """Do the same to several things, some at once.
 
     Args:
         do: takes a thing, and what is set when it shall end early.
         things: what to do it to.
+        waiting: those of them that begin when the first one has ended.
 
     Returns:
         What it gave, in the order of the things.
@@ -231,9 +243,13 @@ def _side_by_side(do: Callable[[Named, threading.Event], Found], things: Sequenc
     """
     stop = threading.Event()
     with ThreadPoolExecutor(max_workers=BESIDE_EACH_OTHER) as pool:
-        begun = [pool.submit(do, thing, stop) for thing in things]
+        begun = {at: pool.submit(do, thing, stop) for at, thing in enumerate(things) if thing not in waiting}
         try:
-            return [one.result() for one in begun]
+            for at, thing in enumerate(things):
+                if thing in waiting:
+                    begun[0].result()
+                    begun[at] = pool.submit(do, thing, stop)
+            return [begun[at].result() for at in range(len(things))]
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)

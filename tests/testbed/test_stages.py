@@ -76,17 +76,19 @@ def scenarios(monkeypatch):
     monkeypatch.setattr(stages, "_scenario", scenario)
     monkeypatch.setattr(stages, "_make", lambda *_: results.Result("hosts", 0.0, passed=1))
     monkeypatch.setattr(stages, "scenarios", lambda: ["default", "a", "b", "c"])
+    monkeypatch.setattr(stages, "begins_converged", lambda name: name != "b")
     return begun, runs
 
 
-def test_the_first_scenario_is_alone_and_two_of_the_others_run_at_once(scenarios):
+def test_scenarios_run_at_once_but_some_need_what_the_first_one_leaves(scenarios):
     begun, runs = scenarios
-    both = threading.Barrier(2, timeout=10)
-    runs["default"] = lambda _: time.sleep(0.01) or begun.append("default has ended")
-    runs["a"] = runs["b"] = lambda _: both.wait()
+    both, others = threading.Barrier(2, timeout=10), threading.Barrier(3, timeout=10)
+    runs["default"] = lambda _: (both.wait(), time.sleep(0.01), begun.append("default has ended"))
+    runs["b"] = lambda _: (both.wait(), others.wait())
+    runs["a"] = runs["c"] = lambda _: others.wait()
     rows = stages.molecule()
-    assert begun[:2] == ["default", "default has ended"]
-    assert sorted(begun[2:]) == ["a", "b", "c"]
+    assert sorted(begun[:2]) == ["b", "default"]
+    assert (begun[2], sorted(begun[3:])) == ("default has ended", ["a", "c"])
     assert [row.name for row in rows] == [
         "hosts",
         *(f"molecule {name}" for name in ("default", "a", "b", "c")),
@@ -114,6 +116,11 @@ def test_default_is_the_first_scenario(tmp_path):
         (tmp_path / "molecule" / name / "molecule.yml").touch()
     (tmp_path / "molecule" / "shared").mkdir()
     assert stages.scenarios(tmp_path) == ["default", "alpha", "zeta"]
+
+
+def test_a_scenario_that_makes_its_own_hosts_need_not_wait():
+    assert not stages.begins_converged("interrupted")
+    assert stages.begins_converged("upgrade")
 
 
 def test_the_scenarios_that_take_longest_come_next():
