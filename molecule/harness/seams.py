@@ -93,7 +93,9 @@ def limits(host: Host, **seconds: float) -> Iterator[None]:
 
     def change(text: str) -> str:
         for name, limit in seconds.items():
-            text = re.sub(rf"(?m)^    {name} = [\d.]+$", f"    {name} = {float(limit)}", text)
+            text, found = re.subn(rf"(?m)^    {name} = [\d.]+$", f"    {name} = {float(limit)}", text)
+            if not found:
+                raise AssertionError(f"there is no limit {name}")
         return text
 
     with edited(host, LIMITS, change):
