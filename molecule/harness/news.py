@@ -49,6 +49,7 @@ class News:
         *expected: str,
         webhook: Sequence[str] | None = None,
         mail: Sequence[str] = (),
+        in_order: bool = True,
         seconds: float = 15,
     ) -> None:
         """Wait until as much was heard as is expected, and see that it is that, in this order, and no more.
@@ -57,6 +58,7 @@ class News:
             *expected: what the chat shows: kinds of the catalogue, or how a title begins.
             webhook: what the webhook got, if that differs.
             mail: what the mailbox got.
+            in_order: False where nothing decides what comes first, and only kinds are expected.
             seconds: how long to wait at most.
 
         Raises:
@@ -72,6 +74,9 @@ class News:
             heard = wait_until(enough, "as many messages as are expected", seconds)
         except AssertionError:
             heard = self.heard()
+        if not in_order:
+            heard = {channel: sorted(of, key=lambda one: one[1]) for channel, of in heard.items()}
+            wanted = {channel: sorted(of, key=words.title) for channel, of in wanted.items()}
         wrong = [
             channel
             for channel in wanted
