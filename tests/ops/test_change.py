@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,9 @@ def fact(name: str, value: Any) -> dict[str, Any]:
 
 
 def prints(name: str, value: Any) -> dict[str, Any]:
-    command = {"argv": ["echo", json.dumps(value)]}
-    return {"name": name, "ansible.builtin.command": command, "changed_when": False}
+    # No module, which would be a process of Python's on the host.
+    command = f"echo {shlex.quote(json.dumps(value))}"
+    return {"name": name, "ansible.builtin.raw": command, "changed_when": False}
 
 
 def insist(fail_msg: str, name: str = "Insist") -> dict[str, Any]:
@@ -72,13 +74,9 @@ def given(document: dict[str, Any], host: str = "a") -> dict[str, str]:
     return dict(word.split("=") for word in words.split())
 
 
-COPY = {
+WRITE = {
     "name": "Install",
-    "ansible.builtin.copy": {
-        "content": "x",
-        "dest": "{{ playbook_dir }}/{{ inventory_hostname }}",
-        "mode": "0600",
-    },
+    "write": {"content": "x", "dest": "{{ playbook_dir }}/{{ inventory_hostname }}"},
 }
 
 
@@ -86,7 +84,7 @@ COPY = {
 def test_upgrade_tells_of_each_instance_and_passes_everything_on(capsys: pytest.CaptureFixture[str]) -> None:
     row = [{"instance": "live", "outcome": "left", "at": None, "text": LEFT}]
     rows = f"{{{{ {row!r} if inventory_hostname == bad | default('') else {ROWS!r} }}}}"
-    play("upgrade.yml", COPY, fact(renewed.FACT, rows), insist(LEFT))
+    play("upgrade.yml", WRITE, fact(renewed.FACT, rows), insist(LEFT))
     words = ["live", "paper", "--version", "10.45.1", "--ibc-version", "3.25.0", "--now", "--wait", "60"]
     assert call(ops_upgrade, *words, "--force", "-e", "bad=b") == 4
     shown = capsys.readouterr().out
@@ -116,20 +114,30 @@ def test_upgrade_tells_of_each_instance_and_passes_everything_on(capsys: pytest.
 def test_a_preview_of_an_upgrade_changes_nothing_and_counts_what_waits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    play("upgrade.yml", COPY, fact(renewed.FACT, ROWS))
+    play("upgrade.yml", WRITE, fact(renewed.FACT, ROWS))
     assert call(ops_upgrade, "--preview", "--limit", "a") == 3
     shown = capsys.readouterr().out
     place = Path("playbooks/a").absolute()
     assert f"a: 1 change\n  the host\n    Install: {place}\n  {WAITS}\n  paper: " in shown
     assert not place.exists()
     assert given(kept(shown)) == {}
-    # It is installed, and only the switch is left.
-    place.write_text("x")
-    place.chmod(0o600)
-    assert call(ops_upgrade, "--preview", "--limit", "a", "--json") == 3
-    assert json.loads(capsys.readouterr().out)["hosts"]["a"]["changed"] == 0
-    play("upgrade.yml", fact(renewed.FACT, ROWS[1:]))
-    assert call(ops_upgrade, "--preview", "--limit", "a") == 0
+
+
+@pytest.mark.parametrize(("rows", "code"), [(ROWS, 3), (ROWS[1:], 0)], ids=["waits", "nothing left"])
+def test_a_preview_counts_what_only_the_next_start_changes(
+    rows: list[Any],
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    installed = runner.HostResult(ok=9, facts={renewed.FACT: rows})
+    result = runner.Result({"a": installed}, 0, tmp_path / "log")
+    monkeypatch.setattr(ops_playbook, "run", lambda *_, **__: result)
+    assert call(ops_upgrade, "--preview", "--json") == code
+    document = json.loads(capsys.readouterr().out)
+    assert (document["exit_code"], document["hosts"]["a"]["changed"]) == (code, 0)
+    assert document["hosts"]["a"]["instances"] == rows
 
 
 @pytest.mark.parametrize("seconds", ["0", "-5", "soon"])
