@@ -187,8 +187,10 @@ class Notifier:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start it; with arguments as a person would, not as systemd does."""
+        # With these, httpx makes a command of its own: the controller's tools have them, the host has not.
         program = (
-            f"import sys; sys.path[:0] = {PATHS!r}; "
+            "import sys; sys.modules |= dict.fromkeys(('pygments', 'rich')); "
+            f"sys.path[:0] = {PATHS!r}; "
             "from pathlib import Path; from ibgateway_alerting.notify.main import main; "
             f"sys.exit(main(Path({str(self.root / 'config.toml')!r})))"
         )
