@@ -116,8 +116,8 @@ def test_any_story(make_story, monkeypatch, seed: int):
         heard = random_deed(story, rng)() or []
         rings = [(one.at, one.channel, one.incident, one.title) for one in heard if one.mode == "send"]
         check(story, [ring for ring in rings if ring[2] is not None])
-    # When something is due, the brain says itself. That it looks each minute besides makes ten thousand looks of
-    # the days that follow; one story has them all.
+    # When something is due, the brain says itself. That it looks each minute besides makes ten thousand looks
+    # of the days that follow; one story has them all.
     if seed:
         monkeypatch.setattr(brain, "AT_MOST", 600.0)
     settle(story)
