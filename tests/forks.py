@@ -1,4 +1,4 @@
-"""The same program again and again, to be killed: each time a fork of a process that has imported what it needs.
+"""The same program again and again, to be killed: each time a fork of a process that has its imports.
 
 A start of Python's with its imports costs more than what most of these programs do.
 """
