@@ -106,18 +106,20 @@ def test_check_changes_nothing_and_tells_the_difference() -> None:
     assert result.code == 0
 
 
-def test_messages_outputs_and_facts_come_back() -> None:
+def test_messages_outputs_and_facts_come_back_and_ssh_is_as_configured() -> None:
     hosts(one=LOCAL)
     result = run(
         play(
             "{name: Say, ansible.builtin.debug: {msg: [first, second]}}",
             "{name: Ask, ansible.builtin.command: {argv: [echo, answer]}, changed_when: false}",
             "{name: Keep, ansible.builtin.set_fact: {_kept: [{a: 1}]}}",
+            "{name: Whether ssh's host keys are checked, ansible.builtin.debug: "
+            "{msg: \"{{ lookup('config', 'HOST_KEY_CHECKING') }}\"}}",
         )
     )
     one = result.hosts["one"]
     assert (one.said, one.outputs, one.facts) == (
-        {"Say": ["first", "second"]},
+        {"Say": ["first", "second"], "Whether ssh's host keys are checked": ["true"]},
         {"Ask": "answer"},
         {"_kept": [{"a": 1}]},
     )
@@ -203,12 +205,6 @@ def test_nobody_else_may_look_and_only_the_newest_runs_stay(place: Path) -> None
     assert left[0] == "20250101T000004Z-old"
 
 
-def test_ssh_host_keys_are_checked_as_ansible_is_configured() -> None:
-    hosts(one=LOCAL)
-    asked = "{name: Say, ansible.builtin.debug: {msg: \"{{ lookup('config', 'HOST_KEY_CHECKING') }}\"}}"
-    assert run(play(asked)).hosts["one"].said == {"Say": ["true"]}
-
-
 def test_the_vault_password_is_answered_once_asked() -> None:
     hosts(one=LOCAL)
     Path("password").write_text("letmein")
@@ -226,13 +222,11 @@ def test_the_vault_password_is_answered_once_asked() -> None:
     ("inventory", "limit", "sentence"),
     [
         ("hosts.yml", "nowhere", "Specified inventory, host pattern and/or --limit leaves us with no hosts"),
-        ("other.yml", "", "the inventory other.yml has no host in the group gateways"),
         ("broken.yml", "", "cannot be read: YAML parsing failed"),
     ],
 )  # fmt: skip
 def test_an_inventory_that_cannot_be_used_is_one_sentence(inventory: str, limit: str, sentence: str) -> None:
     hosts(one=LOCAL)
-    Path("other.yml").write_text(f"servers:\n  hosts:\n    one: {LOCAL}\n")
     Path("broken.yml").write_text("gateways: [\n")
     result = run(play(CHANGE), inventory, limit=limit)
     (refusal,) = result.refusals
