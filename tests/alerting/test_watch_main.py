@@ -284,9 +284,11 @@ def run_watcher() -> Iterator[Callable[[Path, float, int], tuple[int, str]]]:
     with Forks(WATCHER.format(paths=paths)) as forks:
 
         def run(root: Path, now: float, at: int) -> tuple[int, str]:
-            code, said = forks.run(str(root), now, at)
-            assert code in (0, -signal.SIGKILL)
-            return code, said
+            log = root / "log"
+            log.unlink(missing_ok=True)
+            code = forks.start(str(root), now, at, log=log).wait(60)
+            assert code in (0, -signal.SIGKILL), log.read_text()
+            return code, log.read_text()
 
         yield run
 

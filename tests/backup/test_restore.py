@@ -360,8 +360,9 @@ def test_killed_anywhere_each_instance_is_old_or_new_and_the_next_run_heals(
         for steps in range(100):
             shutil.rmtree(another.root)
             shutil.copytree(pristine, another.root)
-            code, _ = forks.run(str(archive), str(another.root), steps)
-            assert code in (0, 9)
+            log = tmp_path / "log"
+            code = forks.start(str(archive), str(another.root), steps, log=log).wait(60)
+            assert code in (0, 9), log.read_text()
             found = {name: settings_of(another, name) for name in names}
             for name in names:
                 kept = {path: data for path, data in settings_of(host, name).items() if b"canary" not in data}
