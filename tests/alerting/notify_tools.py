@@ -19,11 +19,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = [str(ROOT / "roles" / role / "files") for role in ("alerting", "ibc")]
 # Not through conftest: tests of other folders use this, too.
-sys.path[:0] = [*PATHS, str(ROOT / "testbed")]
+sys.path[:0] = [*PATHS, str(ROOT / "testbed"), str(ROOT / "tests")]
 
 import phone  # noqa: E402
 import smtp_receiver  # noqa: E402
 import webhook_receiver  # noqa: E402
+from forks import Fork, Forks  # noqa: E402
 from ibgateway_alerting.store import Store  # noqa: E402
 
 USER = 123456
@@ -162,13 +163,37 @@ users = [{users}]
 """
 
 
-class Notifier:
-    """Starts the notifier as systemd would, with channels given by their URLs."""
+# With these, httpx makes a command of its own: the controller's tools have them, the host has not.
+PROGRAM = f"""
+import sys
+sys.modules |= dict.fromkeys(("pygments", "rich"))
+sys.path[:0] = {PATHS!r}
+from pathlib import Path
+from ibgateway_alerting.notify import main as notifier
 
-    def __init__(self, root: Path, *, deadman: str = "", **urls: str) -> None:
+def main(config, *arguments):
+    return notifier.main(Path(config), arguments)
+"""
+IMPORTS = """
+from ibgateway_alerting.notify import apprise_channel, apprise_plugins, presses, telegram_channel
+"""
+
+
+class Notifier:
+    """Starts the notifier as systemd would, with channels given by their URLs.
+
+    Args:
+        root: for its files.
+        forks: of PROGRAM with IMPORTS; without, each start is a new process of Python's.
+        deadman: the URL of a service that watches over it.
+        urls: of its channels, by name.
+    """
+
+    def __init__(self, root: Path, forks: Forks | None = None, *, deadman: str = "", **urls: str) -> None:
         self.root = root
         self.log = root / "log"
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: list[subprocess.Popen[bytes] | Fork] = []
+        self._forks = forks
         credentials = root / "credentials"
         credentials.mkdir(exist_ok=True)
         entries = [{"name": name, "url": url} for name, url in {**urls, "deadman": deadman}.items() if url]
@@ -185,29 +210,28 @@ class Notifier:
         self._notifications.bind(str(root / "notify"))
         self.store = Store(root / "alerting.sqlite")
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str) -> subprocess.Popen[bytes] | Fork:
         """Start it; with arguments as a person would, not as systemd does."""
-        program = (
-            f"import sys; sys.path[:0] = {PATHS!r}; "
-            "from pathlib import Path; from ibgateway_alerting.notify.main import main; "
-            f"sys.exit(main(Path({str(self.root / 'config.toml')!r})))"
-        )
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "CREDENTIALS_DIRECTORY": str(self.root / "credentials"),
             "NOTIFY_SOCKET": str(self.root / "notify"),
             **({} if arguments else {"JOURNAL_STREAM": "1:2"}),
         }
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-c", program, *arguments], env=environment, stdout=log, stderr=log
-            )
+        words = [str(self.root / "config.toml"), *arguments]
+        if self._forks:
+            process = self._forks.start(*words, log=self.log, environment=environment)
+        else:
+            program = f"{PROGRAM}\nsys.exit(main(*sys.argv[1:]))"
+            with self.log.open("ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-c", program, *words], env=environment, stdout=log, stderr=log
+                )
         self.running.append(process)
         return process
 
-    def start_ready(self) -> subprocess.Popen[bytes]:
+    def start_ready(self) -> subprocess.Popen[bytes] | Fork:
         """Start it and wait until it says that it is ready."""
         process = self.start()
         self.expect("READY=1")
@@ -223,7 +247,7 @@ class Notifier:
         """Kill -9 whatever runs."""
         for process in self.running:
             process.kill()
-            process.wait()
+            process.wait(15)
         self.running.clear()
 
     def end(self) -> int:

@@ -11,19 +11,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forks import Forks
 from ibgateway_alerting.model import EDIT_OR_SEND, Button, Message
 from ibgateway_alerting.store import SET_ASIDE, Store
-from notify_tools import TOKEN, USER, FakePhone, Notifier, wait_for
+from notify_tools import IMPORTS, PROGRAM, TOKEN, USER, FakePhone, Notifier, wait_for
 
 PUSH = Button("push", "Send me the push", "ABCDEFGHABCDEFGH")
 
 
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks(PROGRAM + IMPORTS) as made:
+        yield made
+
+
 @pytest.fixture
-def make(tmp_path) -> Iterator[Callable[..., Notifier]]:
+def make(tmp_path, forks: Forks) -> Iterator[Callable[..., Notifier]]:
+    """Make notifiers that start quickly; or, from nothing, as systemd starts them."""
     made = []
 
-    def one(**urls: str) -> Notifier:
-        made.append(Notifier(tmp_path, **urls))
+    def one(*, from_nothing: bool = False, **urls: str) -> Notifier:
+        made.append(Notifier(tmp_path, None if from_nothing else forks, **urls))
         return made[-1]
 
     yield one
@@ -63,7 +71,7 @@ def memory_mib(process) -> float:
 
 
 def test_a_message_arrives_within_the_second_on_every_channel(make, phone, webhook):
-    notifier = make(phone=phone.channel, hook=webhook.channel)
+    notifier = make(from_nothing=True, phone=phone.channel, hook=webhook.channel)
     notifier.start_ready()
     began = time.time()
     for channel in ("phone", "hook"):
@@ -243,7 +251,7 @@ def test_a_channel_that_cannot_be_made_is_in_the_row_and_keeps_its_messages(make
 
 
 def test_without_channels_it_runs_and_says_so(make):
-    notifier = make()
+    notifier = make(from_nothing=True)
     notifier.start()
     assert "telling nobody: no channel is usable" in notifier.expect("READY=1")
     assert notifier.expect("WATCHDOG=1")
@@ -283,7 +291,7 @@ def test_a_damaged_database_does_not_keep_it_from_starting(make, phone, tmp_path
 
 
 def test_the_test_reports_each_channel(make, phone, webhook):
-    notifier = make(phone=phone.channel, hook=webhook.channel)
+    notifier = make(from_nothing=True, phone=phone.channel, hook=webhook.channel)
     assert notifier.start("--test").wait(30) == 0
     assert sorted(notifier.log.read_text().splitlines()) == ["hook: ok", "phone: ok"]
     assert titles(phone) == webhook.titles() == ["[info] vps1: This is a test"]
@@ -316,7 +324,7 @@ def test_the_check_sends_nothing(make, phone):
 @pytest.mark.parametrize("content", ["", "{", "3", "[3]", '[{"url": "ntfys://canary-path"}]', None])
 @pytest.mark.parametrize("arguments", [(), ("--check",)])
 def test_a_credential_that_is_wrong_is_one_sentence(make, content, arguments):
-    notifier = make()
+    notifier = make(from_nothing=content is None)
     file = notifier.root / "credentials" / "channels"
     file.unlink() if content is None else file.write_text(content)
     assert notifier.start(*arguments).wait(30) == 78
@@ -326,7 +334,7 @@ def test_a_credential_that_is_wrong_is_one_sentence(make, content, arguments):
 
 
 def test_a_configuration_that_is_wrong_is_one_sentence(make):
-    notifier = make()
+    notifier = make(from_nothing=True)
     (notifier.root / "config.toml").write_text("host = 3")
     assert notifier.start().wait(30) == 78
     assert len(notifier.log.read_text().splitlines()) == 1
@@ -367,7 +375,7 @@ def test_no_secret_reaches_log_status_or_row(make, phone, webhook):
 
 
 def test_it_fits_in_its_memory_with_telegram_and_apprise(make, phone, webhook):
-    notifier = make(phone=phone.channel, hook=webhook.channel)
+    notifier = make(from_nothing=True, phone=phone.channel, hook=webhook.channel)
     process = notifier.start_ready()
     for n in range(200):
         queue(notifier, f"number {n}")

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 import render
 import yaml
-from ansible.parsing.dataloader import DataLoader
 from ibgateway_alerting import settings
 from ibgateway_alerting.notify import telegram_url
 from ibgateway_alerting.notify.channels import MISSING
-from render import section
+from render import loaded, section
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "alerting"
@@ -66,7 +65,7 @@ class Role(render.Role):
 
     def refusal(self) -> str:
         """Return what preflight has against the variables, empty for nothing."""
-        check, _ = DataLoader().load_from_file(str(ROLE / "tasks/preflight.yml"), trusted_as_template=True)
+        check, _ = loaded(ROLE / "tasks/preflight.yml")
         templar = self._templar.copy_with_new_env(
             available_variables=self._templar.available_variables | check["vars"]
         )
@@ -443,7 +442,7 @@ def test_the_rule_asks_for_the_user_and_the_action_first():
 
 def unusable(status: str) -> list[str]:
     """What the role finds in the notifier's status text."""
-    tasks = DataLoader().load_from_file(str(ROLE / "tasks/check.yml"), trusted_as_template=True)
+    tasks = loaded(ROLE / "tasks/check.yml")
     (check,) = [task for task in tasks if task["name"] == "Check that every channel is usable"]
     expression = check["vars"]["_alerting_unusable"].strip().removeprefix("{{").removesuffix("}}")
     return Role(_alerting_status={"stdout": status}).value(expression)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,19 +19,17 @@ from ibgateway_alerting.watch.units import DEFAULT_CGROUP, Units
 STEP = 0.2
 A_MOMENT = 0.6
 """Seconds within which a change of a file is seen."""
-SYSTEMCTL = """#!{python}
-import json, sys, time
-from pathlib import Path
-here = Path(__file__).parent
-units = sys.argv[1:]
-with (here / "asked").open("a") as file:
-    file.write(" ".join(units) + "\\n")
-if (here / "hangs").exists():
-    time.sleep(60)
-if (here / "fails").exists():
-    sys.exit(1)
-known = json.loads((here / "units.json").read_text())
-print("\\n\\n".join("\\n".join(f"{{k}}={{v}}" for k, v in {{"Id": u, **known[u]}}.items()) for u in units))
+SYSTEMCTL = """#!/bin/sh
+# With what the shell has in itself: most tests ask several times, and a start of Python's costs more.
+here=${0%/*}
+echo "$*" >> "$here/asked"
+[ ! -e "$here/hangs" ] || exec sleep 60
+[ ! -e "$here/fails" ] || exit 1
+for unit; do
+  echo "Id=$unit"
+  while read -r line; do printf '%s\\n' "$line"; done < "$here/units/$unit"
+  echo
+done
 """
 FINE = {
     "ActiveState": "active", "SubState": "running", "Result": "success", "ExecMainCode": "0",
@@ -51,7 +48,8 @@ class Host:
         self.run = settings.run_root
         self.known: dict[str, dict[str, str]] = {}
         self.program = root / "systemctl"
-        self.program.write_text(SYSTEMCTL.format(python=sys.executable))
+        self.program.write_text(SYSTEMCTL)
+        (root / "units").mkdir()
         self.program.chmod(stat.S_IRWXU)
         for name in settings.instances:
             self.unit(name, **FINE, ControlGroup=DEFAULT_CGROUP.format(name))
@@ -62,9 +60,11 @@ class Host:
 
     def unit(self, name: str, **properties: str) -> None:
         """What systemd says from now on."""
-        known = self.known.setdefault(f"ibgateway@{name}.service", {})
+        unit = f"ibgateway@{name}.service"
+        known = self.known.setdefault(unit, {})
         known.update(properties)
-        (self.root / "units.json").write_text(json.dumps(self.known))
+        lines = "".join(f"{key}={value}\n" for key, value in known.items())
+        (self.root / "units" / unit).write_text(lines)
 
     def processes(self, name: str, *numbers: int, path: str = "") -> None:
         """Which processes the unit's group holds; none removes the group."""
@@ -262,6 +262,8 @@ def test_systemctl_that_hangs_is_ended_and_asked_again(host, caplog):
     assert process.returncode == -9
     assert "systemd does not answer" in caplog.text
     (host.root / "hangs").unlink()
+    if begun := host.units._question._process:
+        begun.kill()  # it may have found out already that it shall hang
     host.unit("live", ActiveState="failed")
     host.go(1)
     host.go(watched.ASK_EVERY)

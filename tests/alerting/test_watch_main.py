@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alerting_tools import ROLE, ROOT, EventsFile, FakeClock
+from forks import Forks
 from ibgateway_alerting import rules
 from ibgateway_alerting.model import Incident
 from ibgateway_alerting.observation import Observation
@@ -241,26 +243,25 @@ STORY = [
     ("ready", {"seconds": 40}),
 ]
 WATCHER = """
-    import json, os, signal, sys
-    sys.path[:0] = {paths!r}
-    from pathlib import Path
-    from ibgateway_alerting import rules
-    from ibgateway_alerting.settings import Channel, Settings
-    from ibgateway_alerting.store import Store
-    from ibgatewaylib import instance as instances
-    import test_watch_main as here
-    from alerting_tools import FakeClock, channel
-    root = Path({root!r})
+import os, signal, sys
+sys.path[:0] = {paths!r}
+from pathlib import Path
+from ibgateway_alerting.settings import Settings
+from ibgateway_alerting.store import Store
+import test_watch_main as here
+from alerting_tools import FakeClock, channel
+
+def main(root, now, at):
+    root = Path(root)
     channels = (channel(), channel("mail", kind="apprise", users=()))
     settings = Settings("vps1", root / "etc", root / "var", root / "run", root / "alerting.sqlite",
         root / "runbook.md", ("live", "paper"), "Europe/Zurich", 0, 15, False, "", 4, 5, channels)
-    clock = FakeClock({now!r})
-    loop = here.Loop(settings, clock)
+    loop = here.Loop(settings, FakeClock(now))
     steps = 0
-    def step(*_):
-        global steps
+    def step():
+        nonlocal steps
         steps += 1
-        if steps == {at!r}:
+        if steps == at:
             os.kill(os.getpid(), signal.SIGKILL)
     # Before and after every statement that is run: between any two of them the process may die.
     run = Store._run
@@ -275,14 +276,21 @@ WATCHER = """
 """
 
 
-def run_watcher(root: Path, now: float, at: int) -> tuple[int, str]:
-    paths = [str(ROLE / "files"), str(ROOT / "roles" / "ibc" / "files"), str(Path(__file__).parent)]
-    text = textwrap.dedent(WATCHER).format(paths=paths, root=str(root), now=now, at=at)
-    done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode, done.stdout
+@pytest.fixture
+def run_watcher() -> Iterator[Callable[[Path, float, int], tuple[int, str]]]:
+    """Run the story, killed at a step; return the exit code, and how many steps there were."""
+    paths = [str(ROLE / "files"), str(ROOT / "roles" / "ibc" / "files")]
+    paths += [str(Path(__file__).parent), str(ROOT / "tests")]
+    with Forks(WATCHER.format(paths=paths)) as forks:
+
+        def run(root: Path, now: float, at: int) -> tuple[int, str]:
+            log = root / "log"
+            log.unlink(missing_ok=True)
+            code = forks.start(str(root), now, at, log=log).wait(60)
+            assert code in (0, -signal.SIGKILL), log.read_text()
+            return code, log.read_text()
+
+        yield run
 
 
 def outbox(path: Path) -> list[tuple]:
@@ -301,7 +309,7 @@ def world(make_settings, tmp_path: Path, clock: FakeClock) -> Path:
     return tmp_path
 
 
-def test_killed_anywhere_nothing_is_lost_and_nothing_told_twice(world: Path, clock: FakeClock):
+def test_killed_anywhere_nothing_is_lost_and_nothing_told_twice(world: Path, clock: FakeClock, run_watcher):
     """Kill it at each of 8 steps of the whole run, then let it finish: the outbox is the same."""
     _, said = run_watcher(world, clock(), at=-1)
     total = int(said)
@@ -325,7 +333,7 @@ def test_killed_anywhere_nothing_is_lost_and_nothing_told_twice(world: Path, clo
     assert killed >= 8
 
 
-def test_killed_again_and_again(world: Path, clock: FakeClock):
+def test_killed_again_and_again(world: Path, clock: FakeClock, run_watcher):
     run_watcher(world, clock(), at=-1)
     expected = outbox(world / "alerting.sqlite")
     for file in world.glob("alerting.sqlite*"):

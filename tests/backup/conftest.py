@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "roles/ibc/files"), str(ROOT / "roles/alerting/files"), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT / "roles" / role / "files") for role in ("ibc", "alerting")]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
 
 from host_folder import HostFolder  # noqa: E402 - needs the paths above
 

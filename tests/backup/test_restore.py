@@ -9,8 +9,6 @@ import json
 import os
 import pwd
 import shutil
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import backup
 import pytest
 import restore
+from forks import Forks
 from host_folder import ROOT, HostFolder
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -329,19 +328,20 @@ import os, sys
 sys.path.insert(0, {files!r})
 import restore
 restore.ACCOUNT = {me!r}
-left = int(sys.argv[3])
-def step(function):
-    def counted(*arguments, **more):
-        global left
-        left -= 1
-        if left < 0:
-            os._exit(9)
-        return function(*arguments, **more)
-    return counted
-for name in ("_make", "_write", "_exchange", "_sync", "_place_database", "_check_database"):
-    setattr(restore, name, step(getattr(restore, name)))
-restore.Path.rename = step(restore.Path.rename)
-restore.restore(restore.Path(sys.argv[1]), [], force=False, root=restore.Path(sys.argv[2]))
+
+def main(archive, root, left):
+    def step(function):
+        def counted(*arguments, **more):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os._exit(9)
+            return function(*arguments, **more)
+        return counted
+    for name in ("_make", "_write", "_exchange", "_sync", "_place_database", "_check_database"):
+        setattr(restore, name, step(getattr(restore, name)))
+    restore.Path.rename = step(restore.Path.rename)
+    restore.restore(restore.Path(archive), [], force=False, root=restore.Path(root))
 """
 
 
@@ -355,25 +355,25 @@ def test_killed_anywhere_each_instance_is_old_or_new_and_the_next_run_heals(
     pristine = tmp_path / "pristine"
     shutil.copytree(another.root, pristine)
     old = {name: settings_of(another, name) for name in names}
-    program = KILLED.format(files=str(ROOT / "roles/ibc/files"), me=ME)
     new: dict[str, dict[str, bytes]] = {}
-    for steps in range(100):
-        shutil.rmtree(another.root)
-        shutil.copytree(pristine, another.root)
-        command = [sys.executable, "-c", program, archive, another.root, str(steps)]
-        killed = subprocess.run(command, capture_output=True, text=True)
-        assert killed.returncode in (0, 9), killed.stderr
-        found = {name: settings_of(another, name) for name in names}
-        for name in names:
-            kept = {path: data for path, data in settings_of(host, name).items() if b"canary" not in data}
-            assert found[name] in (old[name], kept), (steps, name)
-            new[name] = kept
-        # What was there is still somewhere.
-        assert len(list(another.root.glob("var/lib/ibgateway/*/settings/mine.xml"))) == 2, steps
-        if killed.returncode == 0:
-            break
-        restore.restore(archive, [], force=True, root=another.root)
-        assert {name: settings_of(another, name) for name in names} == new, steps
-        assert another.incidents() == 1
-    assert killed.returncode == 0
+    with Forks(KILLED.format(files=str(ROOT / "roles/ibc/files"), me=ME)) as forks:
+        for steps in range(100):
+            shutil.rmtree(another.root)
+            shutil.copytree(pristine, another.root)
+            log = tmp_path / "log"
+            code = forks.start(str(archive), str(another.root), steps, log=log).wait(60)
+            assert code in (0, 9), log.read_text()
+            found = {name: settings_of(another, name) for name in names}
+            for name in names:
+                kept = {path: data for path, data in settings_of(host, name).items() if b"canary" not in data}
+                assert found[name] in (old[name], kept), (steps, name)
+                new[name] = kept
+            # What was there is still somewhere.
+            assert len(list(another.root.glob("var/lib/ibgateway/*/settings/mine.xml"))) == 2, steps
+            if code == 0:
+                break
+            restore.restore(archive, [], force=True, root=another.root)
+            assert {name: settings_of(another, name) for name in names} == new, steps
+            assert another.incidents() == 1
+    assert code == 0
     assert steps > 15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ def section(text: str, name: str) -> dict[str, list[str]]:
     return found
 
 
+@cache
+def loaded(file: Path) -> Any:
+    """Return what a role's own YAML file says; it may hold templates, and is trusted. Not to be changed.
+
+    Ansible's own cache copies deeply each time, which takes as long as reading.
+    """
+    return DataLoader().load_from_file(str(file), unsafe=True, trusted_as_template=True)
+
+
 class Role:
     """One role's variables and templates.
 
@@ -40,19 +50,14 @@ class Role:
         if AnsibleCollectionConfig.collection_finder is None:  # once a process, whoever comes first
             init_plugin_loader()
         self.path = ROOT / "roles" / name
-        loader = DataLoader()
         merged: dict[str, Any] = {"ansible_managed": "Ansible managed", "role_path": str(self.path)}
         # Where lookups find the role's files and templates.
         merged["ansible_search_path"] = [str(self.path)]
-        merged |= self._file(loader, "defaults/main.yml")
-        merged |= variables
+        # What a test gives as variables is not trusted.
+        merged |= (loaded(self.path / "defaults/main.yml") or {}) | variables
         if (self.path / "vars/main.yml").is_file():
-            merged |= self._file(loader, "vars/main.yml")
-        self._templar = Templar(loader=loader, variables=merged)
-
-    def _file(self, loader: DataLoader, name: str) -> dict[str, Any]:
-        # A role's own files may hold templates, and are trusted; what a test gives as variables is not.
-        return loader.load_from_file(str(self.path / name), trusted_as_template=True) or {}
+            merged |= loaded(self.path / "vars/main.yml") or {}
+        self._templar = Templar(loader=DataLoader(), variables=merged)
 
     def value(self, expression: str, **more: Any) -> Any:
         """Return what a Jinja expression gives.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,21 @@ HOST = {
 INSTANCE = {"name": "live", "mode": "live", "username": "u", "password": "p", "api_port": 4001}
 
 
+@cache
+def loaded(part: str) -> Any:
+    """Return what a file of the role's says, such as tasks/main.yml; not to be changed.
+
+    Ansible's own cache copies deeply each time, which takes as long as reading.
+    """
+    return DataLoader().load_from_file(str(ROLE / part), unsafe=True, trusted_as_template=True)
+
+
 def templar(**changes: Any) -> Templar:
     """Return a templar that knows the role's variables for a good host and one instance, with `changes`."""
     if AnsibleCollectionConfig.collection_finder is None:  # once a process, whoever comes first
         init_plugin_loader()
     filter_loader.add_directory(str(ROOT / "plugins" / "filter"))
-    loader = DataLoader()
-    variables: dict[str, Any] = {}
-    for name in ("defaults", "vars"):
-        variables |= loader.load_from_file(str(ROLE / name / "main.yml"), trusted_as_template=True)
+    variables = loaded("defaults/main.yml") | loaded("vars/main.yml")
     variables |= {
         "ibgateway_instances": [INSTANCE],
         "ibgateway_version": "10.45.1",
@@ -58,7 +65,7 @@ def templar(**changes: Any) -> Templar:
         "ansible_managed": "Ansible managed",
         "ansible_search_path": [str(ROLE)],
     }
-    return Templar(loader=loader, variables=variables | changes)
+    return Templar(loader=DataLoader(), variables=variables | changes)
 
 
 def render(name: str, **changes: Any) -> str:
@@ -69,7 +76,7 @@ def render(name: str, **changes: Any) -> str:
 
 def refusals(tasks: str, **changes: Any) -> Iterator[str]:
     """Yield what the asserts have against the host, in order; a play stops at the first that has anything."""
-    for task in DataLoader().load_from_file(str(ROLE / "tasks" / tasks), trusted_as_template=True):
+    for task in loaded(f"tasks/{tasks}"):
         check = task.get("ansible.builtin.assert")
         if check is None:
             continue

@@ -9,65 +9,73 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 PASSWORD = "canary \\ # ! = : % ü 密"
 
+
 PLAYBOOK = """
 - name: Resolve
-  hosts: localhost
+  hosts: all
   gather_facts: false
   vars:
     heap: 512
-    resolved: "{{{{ ibgateway_instances | ibgateway_resolve({{'version': '10.45.1', 'heap': 768}}) }}}}"
-    ibgateway_instances:
-      - name: live
-        mode: live
-        username: "{{{{ 'user' ~ 1 }}}}"
-        password: {password}
-        api_port: 4001
-        heap: "{{{{ heap * 2 }}}}"
+    resolved: "{{ ibgateway_instances | ibgateway_resolve({'version': '10.45.1', 'heap': 768}) }}"
   tasks:
     - name: Show the digest of the password and what is public
       ansible.builtin.debug:
         msg:
-          digest: "{{{{ resolved[0].password | hash('sha256') }}}}"
-          public: "{{{{ resolved | ibgateway_public }}}}"
+          digest: "{{ resolved[0].password | hash('sha256') }}"
+          public: "{{ resolved | ibgateway_public }}"
+"""
+# Inline in the inventory, as a user has them.
+HOST = """
+    {name}:
+      ibgateway_instances:
+        - name: live
+          mode: live
+          username: "{{{{ 'user' ~ 1 }}}}"
+          password: {password}
+          api_port: 4001
+          heap: "{{{{ heap * 2 }}}}"
 """
 
 
-def run(tmp_path: Path, password: str) -> tuple[int, str]:
-    """Run the playbook with the given YAML for the password; return exit code and all output."""
-    (tmp_path / "vault-password").write_text("test\n")
-    (tmp_path / "ansible.cfg").touch()
-    (tmp_path / "play.yml").write_text(PLAYBOOK.format(password=password))
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
+    """Run the playbook on hosts with different YAML for the password; return exit code and all output."""
+    folder = tmp_path_factory.mktemp("templating")
+    (folder / "vault-password").write_text("test\n")
+    (folder / "ansible.cfg").touch()
+    (folder / "play.yml").write_text(PLAYBOOK)
+    passwords = {"good": vaulted("test"), "missing": '"{{ vault_missing }}"', "odd": "[canary]"}
+    hosts = "".join(HOST.format(name=name, password=given) for name, given in passwords.items())
+    (folder / "hosts.yml").write_text(f"all:\n  hosts:{hosts}")
     environment = os.environ | {
         "ANSIBLE_FILTER_PLUGINS": str(ROOT / "plugins" / "filter"),
-        "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
     }
-    command = [BIN / "ansible-playbook", "-vvv", "-i", "localhost,", "-c", "local"]
-    command += ["--vault-password-file", tmp_path / "vault-password", tmp_path / "play.yml"]
+    command = [BIN / "ansible-playbook", "-vvv", "-i", folder / "hosts.yml", "-c", "local"]
+    command += ["--vault-password-file", folder / "vault-password", folder / "play.yml"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     return result.returncode, result.stdout + result.stderr
 
 
-def vaulted(tmp_path: Path) -> str:
-    """The password as an inline vault value, indented for the playbook."""
-    (tmp_path / "vault-password").write_text("test\n")
-    command = [BIN / "ansible-vault", "encrypt_string", "--vault-password-file", tmp_path / "vault-password"]
-    result = subprocess.run(
-        [*command, "--", PASSWORD], capture_output=True, text=True, timeout=60, check=True
+def vaulted(secret: str) -> str:
+    """The password as an inline vault value, as encrypt_string has it, indented for the host."""
+    lines = (
+        VaultLib().encrypt(PASSWORD, VaultSecret(secret.encode()), vault_id="default").decode().splitlines()
     )
-    first, *rest = result.stdout.splitlines()
-    return "\n".join([first, *(f"          {line.strip()}" for line in rest)])
+    return "\n".join(["!vault |", *(f"            {line}" for line in lines)])
 
 
-def test_a_vaulted_password_arrives_intact_and_unseen(tmp_path: Path) -> None:
-    code, output = run(tmp_path, vaulted(tmp_path))
-    assert code == 0, output
-    message = json.loads(output[output.index('{\n    "msg"') :].split("\n}\n")[0] + "\n}")["msg"]
+def test_a_vaulted_password_arrives_intact_and_unseen(told: tuple[int, str]) -> None:
+    _, output = told
+    shown = output[output.index("ok: [good] => ") :].removeprefix("ok: [good] => ")
+    message = json.loads(shown.split("\n}\n")[0] + "\n}")["msg"]
     digest = subprocess.run(
         ["sha256sum"], input=PASSWORD.encode(), capture_output=True, check=True
     ).stdout.split()[0]
@@ -77,14 +85,17 @@ def test_a_vaulted_password_arrives_intact_and_unseen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "expected"),
+    ("host", "expected"),
     [
-        ('"{{ vault_missing }}"', "vault_missing"),
-        ("[canary]", "'password' must be a non-empty text"),
+        ("missing", "vault_missing"),
+        ("odd", "'password' must be a non-empty text"),
     ],
 )
-def test_a_bad_password_is_refused_without_showing_it(tmp_path: Path, password: str, expected: str) -> None:
-    code, output = run(tmp_path, password)
+def test_a_bad_password_is_refused_without_showing_it(
+    told: tuple[int, str], host: str, expected: str
+) -> None:
+    code, output = told
     assert code != 0
-    assert expected in output
+    _, refusal = output.split(f"\nfatal: [{host}]: FAILED! => ")
+    assert expected in refusal.split("\n}\n")[0]
     assert "canary" not in output

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rendering import INSTANCE, ROLE, refusals, templar
+from rendering import INSTANCE, loaded, refusals, templar
 
 PAPER = {"name": "paper", "mode": "paper", "username": "v", "password": "p", "api_port": 4002}
 OLD = {"id": "debian", "version": "11", "name": "Debian GNU/Linux 11 (bullseye)"}
@@ -85,11 +84,7 @@ def test_refuses_and_says_what_to_do(changes: dict[str, Any], expected: str) -> 
 def test_the_guard_is_asked_about_what_this_run_would_remove(
     changes: dict[str, Any], asked: list[str]
 ) -> None:
-    (task,) = [
-        task
-        for task in DataLoader().load_from_file(str(ROLE / "tasks/preflight.yml"), trusted_as_template=True)
-        if task.get("register") == "_ibgateway_guarded"
-    ]
+    (task,) = [task for task in loaded("tasks/preflight.yml") if task.get("register") == "_ibgateway_guarded"]
     known = templar(**{"host": {"instances": ["live", "old"]}} | changes)
     assert known.template(task["loop"]) == asked
 

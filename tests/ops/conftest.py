@@ -1,4 +1,4 @@
-"""What the tests of scripts/ops share: the project's own modules on the path, and an inventory."""
+"""What the tests of scripts/ops share: the project's own modules on the path, a publisher, a project."""
 
 from __future__ import annotations
 
@@ -17,43 +17,6 @@ from publisher import Publisher  # noqa: E402
 from stand_in import LOCAL  # noqa: E402
 
 from scripts.lib import ops_playbook, runner  # noqa: E402
-
-INVENTORY = """\
-gateways:
-  hosts:
-    vps1:
-    vps2:
-      ibc_daily_restart: "07:30"
-      ibc_region: asia
-  vars:
-    home: Europe/Zurich
-    ibgateway_version: "10.45.1"
-    ibc_version: "3.25.0"
-    ibc_timezone: "{{ home if inventory_hostname == 'vps1' else 'Asia/Hong_Kong' }}"
-    ibc_daily_restart: "23:10"
-    ibc_weekly_login: Sun 09:30 America/New_York
-    ibgateway_instances:
-      - name: live
-        mode: live
-        username: "{{ vault_user }}"
-        password: "{{ vault_password }}"
-        api_port: 4001
-      - name: paper
-        mode: paper
-        username: "{{ vault_user }}"
-        password: "{{ vault_password }}"
-        api_port: 4002
-        timezone: "{{ home }}"
-        daily_restart: "22:00"
-"""
-
-
-@pytest.fixture
-def inventory(tmp_path: Path) -> Path:
-    """Two hosts with two instances each, whose vault stays closed."""
-    file = tmp_path / "hosts.yml"
-    file.write_text(INVENTORY)
-    return file
 
 
 @pytest.fixture
@@ -75,6 +38,7 @@ def desk(tmp_path: Path, server: Publisher, capsys: pytest.CaptureFixture[str]) 
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of a few lines in place of ours, and two hosts that are this machine."""
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    monkeypatch.setenv("ANSIBLE_ACTION_PLUGINS", str(Path(__file__).parent / "actions"))
     monkeypatch.setattr(ops_playbook, "ROOT", tmp_path)
     monkeypatch.setattr(runner, "RUNS", tmp_path / "runs")
     monkeypatch.setitem(runner.run.__kwdefaults__, "runs", tmp_path / "runs")
@@ -83,8 +47,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("hosts.yml").write_text(f"gateways:\n  hosts:\n    a: {LOCAL}\n    b: {LOCAL}\n")
     Path("site.yml").write_text(
         "- hosts: gateways\n  gather_facts: false\n  tasks:\n"
-        "    - name: Write\n      ansible.builtin.copy: {content: '{{ word | default(1) }}', "
-        "dest: '{{ playbook_dir }}/{{ inventory_hostname }}', mode: '0600'}\n"
+        "    - name: Write\n      write: {content: '{{ word | default(1) }}', "
+        "dest: '{{ playbook_dir }}/{{ inventory_hostname }}'}\n"
         "    - name: Find\n      ansible.builtin.set_fact: {_ibc_restarts: "
         "[{instance: live, text: restart pending}]}\n      when: inventory_hostname == 'a'\n"
         "    - {name: Tell the state of the instances, ansible.builtin.debug: {msg: 'live: ready'}}\n"
