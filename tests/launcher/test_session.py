@@ -372,6 +372,7 @@ def end(status: int, **facts: object) -> End:
         (LOGIN, end(87), 77, ["login_refused", "parked"]),
         ([], end(88), 75, ["stuck"]),
         ([*LOGIN, "detected dialog entitled: Login; event=Opened"], end(76), 75, []),
+        ([*LOGIN, "detected dialog entitled: Login; event=Activated"], end(76), 75, []),
         ([*LOGIN, "Login failed"], end(0, cold_restart=True), 77, ["parked"]),
         ([*LOGIN, "Connection to server failed"], end(0, cold_restart=True), 75, []),
     ],

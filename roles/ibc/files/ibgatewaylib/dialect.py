@@ -209,7 +209,8 @@ IBC = Dialect(
         ("two_factor_open", r"(?:Second Factor|Security Code Card) Authentication", _OPENED),
         ("two_factor_seen", r"(?:Second Factor|Security Code Card) Authentication", _OPEN),
         ("credentials_rejected", r"^Unrecognized Username or Password", _OPEN),
-        ("maintenance", r"^Login$", _OPENED),
+        # IBC presses its button at either event, dies of that, and may never come to log the other.
+        ("maintenance", r"^Login$", _OPEN),
         ("password_expiring", r"Password Notice", _OPENED),
         (
             "progress",
