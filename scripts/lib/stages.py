@@ -1,4 +1,4 @@
-"""The stages of scripts/test: lint, unit, real-ibc, molecule."""
+"""The stages of scripts/test: lint, unit, playbooks, real-ibc, molecule."""
 
 import os
 import subprocess
@@ -19,11 +19,11 @@ from testbed.lib.progress import UserError, run_step, say
 REPORTS = CACHE / "results"
 # Most unit tests wait for a process most of their time, so more of them than cores run at once.
 AT_ONCE = ("-n", "4", "--dist", "worksteal")
-# Linters, and scenarios, beside each other on two cores: three scenarios use both of them up.
-BESIDE_EACH_OTHER = 3
+# Linters, and scenarios, beside each other on two cores: four scenarios use both of them up.
+BESIDE_EACH_OTHER = 4
 # Begun first and in this order, so that the last of them does not run alone.
 LONGEST = ("upgrade", "interrupted", "alerting", "session")
-STAGES = ("lint", "unit", "real-ibc", "molecule")
+STAGES = ("lint", "unit", "playbooks", "real-ibc", "molecule")
 Named = TypeVar("Named")
 Found = TypeVar("Found")
 GENERATED = {".git", ".cache", ".ansible", "__pycache__"}
@@ -124,26 +124,29 @@ def _linter(named: tuple[str, list[str]], stop: threading.Event) -> int:
 
 
 def unit() -> list[Result]:
-    """Run the tests that need no host.
+    """Run the tests that need no host and no Ansible.
 
     Returns:
         One row.
     """
-    report = _report("unit")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests",
-        "-q",
-        "-m",
-        "not workshop",
-        f"--junitxml={report}",
-        *AT_ONCE,
-    ]
+    return _tests("unit", "Unit tests", "not workshop and not playbooks")
+
+
+def playbooks() -> list[Result]:
+    """Run the tests of scripts/ops in which ansible-playbook works on this machine.
+
+    Returns:
+        One row.
+    """
+    return _tests("playbooks", "Tests that run playbooks on this machine", "playbooks")
+
+
+def _tests(name: str, title: str, marks: str) -> list[Result]:
+    report = _report(name)
+    command = [sys.executable, "-m", "pytest", "tests", "-q", "-m", marks, f"--junitxml={report}", *AT_ONCE]
     begin = time.monotonic()
-    code = run_step("Unit tests", command, LOGS / "unit.log", env=_compiling(), cwd=ROOT, show=True)
-    return [results.read_junit(report, "unit", time.monotonic() - begin, code)]
+    code = run_step(title, command, LOGS / f"{name}.log", env=_compiling(), cwd=ROOT, show=True)
+    return [results.read_junit(report, name, time.monotonic() - begin, code)]
 
 
 def real_ibc() -> list[Result]:
@@ -361,6 +364,7 @@ def main(words: Sequence[str]) -> int:
     run: dict[str, Callable[[list[str]], list[Result]]] = {
         "lint": lambda _: lint(),
         "unit": lambda _: unit(),
+        "playbooks": lambda _: playbooks(),
         "real-ibc": lambda _: real_ibc(),
         "molecule": molecule,
     }

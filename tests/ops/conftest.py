@@ -19,6 +19,14 @@ from stand_in import LOCAL  # noqa: E402
 from scripts.lib import ops_playbook, runner  # noqa: E402
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what has a project to run to the stage `playbooks`."""
+    for item in items:
+        if "project" in getattr(item, "fixturenames", ()):
+            item.add_marker("playbooks")
+
+
 @pytest.fixture
 def server() -> Iterator[Publisher]:
     """A publisher with one IB Gateway and one IBC."""

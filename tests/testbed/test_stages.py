@@ -42,7 +42,7 @@ def test_the_last_line_counts(tmp_path):
 
 
 def test_all_stages_run_without_words():
-    assert [stage for stage, _ in stages.plan([])] == ["lint", "unit", "real-ibc", "molecule"]
+    assert [stage for stage, _ in stages.plan([])] == ["lint", "unit", "playbooks", "real-ibc", "molecule"]
 
 
 def test_scenarios_follow_molecule():
@@ -54,7 +54,10 @@ def test_scenarios_follow_molecule():
 
 def test_an_unknown_stage_is_refused(capsys):
     assert stages.main(["lynt"]) == 2
-    assert "there is no stage 'lynt': choose from lint, unit, real-ibc, molecule." in capsys.readouterr().err
+    assert (
+        "there is no stage 'lynt': choose from lint, unit, playbooks, real-ibc, molecule."
+        in capsys.readouterr().err
+    )
 
 
 def test_an_unknown_scenario_is_refused_before_anything_is_made():
