@@ -19,8 +19,8 @@ from testbed.lib.progress import UserError, run_step, say
 REPORTS = CACHE / "results"
 # Most unit tests wait for a process most of their time, so more of them than cores run at once.
 AT_ONCE = ("-n", "5", "--dist", "worksteal")
-# Linters, and scenarios, beside each other on two cores: four scenarios use both of them up.
-BESIDE_EACH_OTHER = 4
+# Linters, and scenarios, beside each other on two cores: three scenarios use both of them up.
+BESIDE_EACH_OTHER = 3
 # Begun first and in this order, so that the last of them does not run alone.
 LONGEST = ("upgrade", "interrupted", "alerting", "session")
 STAGES = ("lint", "unit", "playbooks", "real-ibc", "molecule")

@@ -467,6 +467,14 @@ def test_a_channel_that_only_fails_now_is_no_fault_of_the_run():
 # --- the role itself ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("up", [None, 0, 1, 2])
+def test_the_watcher_is_started_before_the_notifier_which_needs_its_directory(up: int | None):
+    units = ["ibgateway-watch.service", "ibgateway-notify.service", "ibgateway-digest.timer"]
+    runs = [] if up is None else [units[up]]
+    role = Role(host=BARE | {"enabled": units, "active": runs})
+    assert role.value("_alerting_down") == [unit for unit in units if unit not in runs]
+
+
 def test_a_run_that_changes_nothing_asks_the_host_three_things():
     """Remote tasks that neither loop over differences nor have a condition that such a run does not meet."""
     remote = [
