@@ -112,7 +112,7 @@ class Story:
         return self._do(self.brain.notified)
 
     def wait(self, seconds: float) -> list[Heard]:
-        """Let time pass, ticking whenever the brain asks for it, as the loop does every fifth of a second."""
+        """Let time pass, ticking whenever the brain asks for it, as the loop does several times a second."""
         end = self.clock() + seconds
         heard = []
         while self.clock() < end:

@@ -1,4 +1,4 @@
-"""The watcher's main program: one loop, five times a second. What cannot be written is tried again."""
+"""The watcher's main program: one loop, four times a second. What cannot be written is tried again."""
 # ruff: noqa: TRY400 - the log is for people: one sentence, no traceback
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .sources import Sources
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.25
 ALIVE_SECONDS = 15.0
 """Between two signs of life in the database; the dead-man's ping goes out only while they are fresh."""
 PING_SECONDS = 5.0

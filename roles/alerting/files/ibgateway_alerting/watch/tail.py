@@ -189,7 +189,7 @@ def _recall(store: Store, name: str) -> Place | None:
 
 def _signature(path: Path) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)  # noqa: PTH116 - five times a second: without a second object
+        status = os.stat(path)  # noqa: PTH116 - four times a second: without a second object
     except OSError:
         return None
     return status.st_ino, status.st_size

@@ -148,7 +148,7 @@ class _Instance:
 
     def _look_at_state(self) -> bool:
         try:
-            status = os.stat(self._state_file)  # noqa: PTH116 - five times a second
+            status = os.stat(self._state_file)  # noqa: PTH116 - four times a second
             signature = (status.st_ino, status.st_mtime_ns, status.st_size)
         except OSError:
             signature = None
