@@ -124,7 +124,7 @@ def _linter(named: tuple[str, list[str]], stop: threading.Event) -> int:
 
 
 def unit() -> list[Result]:
-    """Run the tests that need no host and no Ansible.
+    """Run the tests that need no host, but for those of scripts/ops that run playbooks.
 
     Returns:
         One row.
