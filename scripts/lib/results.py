@@ -4,6 +4,9 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# Characters of a failure's message that the summary shows: enough where only the summary was kept.
+_BEGINNING, _END = 300, 700
+
 
 @dataclass
 class Result:
@@ -14,7 +17,7 @@ class Result:
         seconds: how long it took.
         passed: checks that held.
         skipped: checks that did not apply.
-        failures: names of those that failed.
+        failures: names of those that failed, and why where that is known.
     """
 
     name: str
@@ -39,8 +42,10 @@ def read_junit(path: Path, name: str, seconds: float, exit_code: int) -> Result:
     result = Result(name, seconds)
     if path.exists():
         for case in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - see above
-            if case.find("failure") is not None or case.find("error") is not None:
-                result.failures.append(f"{case.get('classname')}::{case.get('name')}")
+            trouble = next((found for kind in ("failure", "error") for found in case.findall(kind)), None)
+            if trouble is not None:
+                why = _shortened(trouble.get("message") or "")
+                result.failures.append(f"{case.get('classname')}::{case.get('name')}{why and ': '}{why}")
             elif case.find("skipped") is not None:
                 result.skipped += 1
             else:
@@ -48,6 +53,12 @@ def read_junit(path: Path, name: str, seconds: float, exit_code: int) -> Result:
     if exit_code != 0 and not result.failures:
         result.failures.append(f"{name} ended with exit code {exit_code}")
     return result
+
+
+def _shortened(message: str) -> str:
+    """Return beginning and end of a message in one line; a playbook tells at its end why it failed."""
+    text = " ".join(message.split())
+    return text if len(text) <= _BEGINNING + _END else f"{text[:_BEGINNING]} [...] {text[-_END:]}"
 
 
 def summary(results: list[Result]) -> str:

@@ -201,8 +201,67 @@ def test_soft_restart_asked_for_twice_is_one(systemd, ibc, run):
     ibc.answer = "ERROR RESTART already in progress:"
     ibc.on["RESTART"] = lambda: systemd.ready(88)
     assert run("restart", "live")[0] == 0
+
+
+def test_soft_restart_that_ibc_does_not_take(systemd, ibc, run, monkeypatch):
+    monkeypatch.setattr(ctl_follow, "_ENDS", 0.05)
+    systemd.ready()
     ibc.answer = "ERROR unexpected:"
-    assert "IBC did not take RESTART" in run("restart", "live")[2]
+    code, _, err = run("restart", "live")
+    assert (code, "IBC did not take RESTART" in err) == (1, True)
+
+
+def comes_up(systemd, monkeypatch, **state: object) -> None:
+    """A start is under way, and ready the next time that somebody has waited a little."""
+    systemd.set("activating", "start")
+    systemd.state("login", "configuring Gateway", **state)
+    monkeypatch.setattr(ctl_follow.time, "sleep", lambda _: systemd.ready())
+
+
+@pytest.mark.parametrize("kind", ["--soft", "--cheapest"])
+def test_restart_lets_a_start_come_to_its_end_first(box, systemd, ibc, run, monkeypatch, kind):
+    comes_up(systemd, monkeypatch)
+    # What it was started with has changed.
+    monkeypatch.setattr("ibgatewaylib.ctl_host.Host._pending", lambda *_: ["ibc.ini changed"])
+    ibc.on["RESTART"] = starts(systemd)
+    code, out, _ = run("restart", "live", kind)
+    assert (code, ibc.received) == (0, ["RESTART"])
+    assert "live starts right now: configuring Gateway" in out
+
+
+def test_the_cheapest_restart_is_the_start_that_was_under_way(box, systemd, ibc, run, monkeypatch):
+    comes_up(systemd, monkeypatch)
+    code, out, _ = run("restart", "live", "--cheapest", "--force")
+    assert (code, ibc.received) == (0, [])
+    assert out.splitlines()[-1] == "live has just started, with all that had changed"
+    assert not any("restart" in call for call in systemd.calls)
+
+
+def test_a_start_is_not_waited_for_without_end(systemd, ibc, run, monkeypatch):
+    monkeypatch.setattr(ctl_follow, "_SETTLES", 0.05)
+    systemd.set("activating", "start")
+    systemd.state("login", "logging in")
+    code, _, err = run("restart", "live", "--cheapest", "--force")
+    assert code == 5
+    assert "live starts right now: restart it when it is ready" in err
+    assert not any("restart" in call for call in systemd.calls)
+
+
+def test_soft_restart_while_another_takes_place(systemd, ibc, run, monkeypatch):
+    systemd.ready()
+    ibc.answer = "ERROR closed:"
+    monkeypatch.setattr(ctl_follow.time, "sleep", lambda _: systemd.ready(88))
+    code, out, _ = run("restart", "live")
+    assert (code, ibc.received) == (0, ["RESTART"])
+    assert "live restarts already" in out
+
+
+def test_guard_settles_when_asked_to(systemd, run, monkeypatch):
+    comes_up(systemd, monkeypatch)
+    code, out, _ = run("guard", "live")
+    assert (code, "a login is under way" in out) == (5, True)
+    code, out, _ = run("guard", "live", "--settle")
+    assert (code, "a login is under way" in out) == (0, False)
 
 
 def test_soft_restart_when_the_token_is_gone(box, systemd, ibc, run):

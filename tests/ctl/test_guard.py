@@ -157,6 +157,19 @@ def test_an_ipv4_client_of_an_ipv6_socket(tmp_path, monkeypatch):
     assert api_clients.connected(4001, proc) == ["root"]
 
 
+def test_a_connection_that_begins_while_the_tables_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(api_clients, "_uid", lambda _: "990")
+    own, server = row("0100007F:9C41", f"0100007F:{PORT}", 990), row(f"0100007F:{PORT}", "0100007F:9C41", 990)
+    proc = table(tmp_path, own)
+    (proc / "net" / "tcp6").write_text(HEAD + server)
+    # Once, the table with the client's end is read before it is there.
+    for second in ([own], []):
+        tables = iter([HEAD, HEAD + server, HEAD + "".join(second), HEAD + server * len(second)])
+        monkeypatch.setattr(Path, "read_text", lambda *_, tables=tables, **__: next(tables))
+        assert api_clients.connected(4001, proc) == []
+        assert next(tables, None) is None
+
+
 def test_a_mute_api_is_given_up(box):
     with FakeApi(box.api_port) as server:
         server.mute = True
@@ -209,5 +222,5 @@ def test_the_cheapest_restart_does_not_cost_a_second_tap(run, systemd):
     systemd.state("two_factor")
     code, _, errors = run("restart", "live", "--cheapest", "--force")
     assert code == 5
-    assert "logs in right now" in errors
+    assert "starts right now: restart it when it is ready" in errors
     assert not any("restart" in call for call in systemd.calls)

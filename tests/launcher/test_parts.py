@@ -206,6 +206,18 @@ def test_command_is_answered(server):
 
 
 @pytest.mark.parametrize(
+    ("verb", "second", "waits"),
+    [("RESTART", 54.5, 0), ("RESTART", 56.5, 3.5), ("PAUSE", 59.5, 0.5), ("STOP", 59.5, 0)],
+)
+def test_command_for_the_next_full_minute_leaves_time_for_it(server, monkeypatch, verb, second, waits):
+    waited = []
+    monkeypatch.setattr(ibc_command.time, "time", lambda: 1_800_000_000 + second)
+    monkeypatch.setattr(ibc_command.time, "sleep", waited.append)
+    ibc_command.send(server(lambda c: c.sendall(b"OK\n")), verb, 2)
+    assert sum(waited) == waits
+
+
+@pytest.mark.parametrize(
     ("act", "words"),
     [
         (lambda c: c.sendall(b"ERROR STOP already in progress\n"), "already in progress"),

@@ -33,6 +33,8 @@ class IbcRun:
         self.settings.mkdir(parents=True)
         self.api_port = free_port()
         self.command_port = free_port()
+        # Twelve hours away, so that no daily restart comes into a test. Asked once: minutes change meanwhile.
+        self.quiet_time = time.strftime("%I:%M %p", time.localtime(time.time() + 12 * 3600))
         self.simulator = gateway_sim.Simulator(self.settings)
         self.log_file = folder / "ibc.log"
 
@@ -46,7 +48,7 @@ class IbcRun:
             "OverrideTwsApiPort": self.api_port,
             "CommandServerPort": self.command_port,
             "BindAddress": "127.0.0.1",
-            "AutoRestartTime": self.quiet_time(),
+            "AutoRestartTime": self.quiet_time,
             "LogStructureScope": "unknown",
             "LogStructureWhen": "open",
             "AcceptNonBrokerageAccountWarning": "yes",
@@ -69,11 +71,6 @@ class IbcRun:
                 env=env | {"IBC_VRSN": "3.25.0"}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-
-    @staticmethod
-    def quiet_time():
-        """A time of day twelve hours away, so that no daily restart comes into a test."""
-        return time.strftime("%I:%M %p", time.localtime(time.time() + 12 * 3600))
 
     def log(self):
         return self.log_file.read_text(encoding="utf-8", errors="replace")

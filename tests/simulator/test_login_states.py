@@ -19,7 +19,7 @@ def test_live_login_by_push_configures_and_logs_out(run):
     assert login["password_sha256"] == hashlib.sha256("p#w!d\\x=y:z% üЖ end".encode()).hexdigest()
     state = gateway.simulator.state()
     assert state["read_only"] is False
-    assert (state["exit_action"], state["exit_time"]) == ("restart", gateway.quiet_time())
+    assert (state["exit_action"], state["exit_time"]) == ("restart", gateway.quiet_time)
     assert "TWS API socket port was set to 4001" in gateway.log()
     ini = (gateway.settings / "jts.ini").read_text()
     assert "[Communication]\nPeer=ndc1.ibllc.com:4000\n" in ini

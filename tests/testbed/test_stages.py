@@ -11,7 +11,8 @@ from testbed.lib.progress import UserError
 JUNIT = """<?xml version="1.0"?>
 <testsuites><testsuite>
 <testcase classname="a" name="holds"/>
-<testcase classname="a" name="fails"><failure/></testcase>
+<testcase classname="a" name="fails"><failure message="assert
+  1 == 2">...</failure></testcase>
 <testcase classname="a" name="breaks"><error/></testcase>
 <testcase classname="a" name="elsewhere"><skipped/></testcase>
 </testsuite></testsuites>
@@ -21,7 +22,15 @@ JUNIT = """<?xml version="1.0"?>
 def test_a_report_is_counted(tmp_path):
     (tmp_path / "r.xml").write_text(JUNIT)
     row = results.read_junit(tmp_path / "r.xml", "unit", 1.0, 1)
-    assert (row.passed, row.skipped, row.failures) == (1, 1, ["a::fails", "a::breaks"])
+    assert (row.passed, row.skipped, row.failures) == (1, 1, ["a::fails: assert 1 == 2", "a::breaks"])
+
+
+def test_a_long_message_is_told_from_both_ends(tmp_path):
+    (tmp_path / "r.xml").write_text(JUNIT.replace("assert\n", f"begins {'x' * 2000} ends"))
+    (told, _) = results.read_junit(tmp_path / "r.xml", "unit", 1.0, 1).failures
+    assert told.startswith("a::fails: begins xxx")
+    assert told.endswith("xxx ends 1 == 2")
+    assert len(told) < 1100
 
 
 @pytest.mark.parametrize("code", [2, 5])

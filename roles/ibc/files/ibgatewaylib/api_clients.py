@@ -22,18 +22,32 @@ def connected(port: int, proc: Path = Path("/proc")) -> list[str]:
         proc: where procfs is (a seam for tests).
     """
     ours = set(filter(None, map(_uid, OURS)))
+    found = _clients(port, proc)
+    if None in found.values():
+        # The kernel tells its two tables one after the other: of a connection that began or ended meanwhile,
+        # they hold one end only. What has but one end here has it the next time, too.
+        again = _clients(port, proc)
+        found = {
+            ends: again[ends] if uid is None else uid
+            for ends, uid in found.items()
+            if uid is not None or ends in again
+        }
+    return sorted(
+        "a program on another host or in a container" if uid is None else _name(uid)
+        for uid in found.values()
+        if uid not in ours
+    )
+
+
+def _clients(port: int, proc: Path) -> dict[tuple[str, str], str | None]:
+    """Return the connections to a port by their ends, with the client's user; None: not known here."""
     lines = [line for table in ("tcp", "tcp6") for line in _established(proc / "net" / table)]
     ends = {(line[_LOCAL], line[_REMOTE]): line[_UID] for line in lines}
-    found = []
-    for local, remote in ends:
-        if int(local.rpartition(":")[2], 16) != port:
-            continue
-        uid = ends.get((remote, local))
-        if uid is None:
-            found.append("a program on another host or in a container")
-        elif uid not in ours:
-            found.append(_name(uid))
-    return sorted(found)
+    return {
+        (local, remote): ends.get((remote, local))
+        for local, remote in ends
+        if int(local.rpartition(":")[2], 16) == port
+    }
 
 
 def _established(file: Path) -> list[list[str]]:

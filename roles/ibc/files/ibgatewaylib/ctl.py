@@ -204,6 +204,8 @@ def _guard(host: Host, options: argparse.Namespace) -> int:
     from . import ctl_acts, guard
 
     host.names([options.name])
+    if options.settle:
+        ctl_follow.settled(host, options.name, Teller(quiet=options.json))
     found = ctl_acts.look_out(host, options.name)
     clear = all(finding["level"] != guard.BLOCKS for finding in found)
     if options.json:

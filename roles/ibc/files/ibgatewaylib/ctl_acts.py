@@ -50,6 +50,9 @@ def login(host: Host, name: str, say) -> int:
 def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool, follow: bool = True) -> int:
     """Restart by the token, or with a new login.
 
+    A start that is under way is let come to its end first. Where the cheapest restart is wanted, and that
+    start has brought what had changed, it was the restart: a playbook that was killed can be run again.
+
     Args:
         host: this host.
         name: a known instance.
@@ -65,6 +68,12 @@ def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool, fo
     Raises:
         CtlError: not now, not permitted, or it failed.
     """
+    starts = host.status(name)["state"] in ctl_follow.STARTS
+    if kind != "full":
+        status = ctl_follow.settled(host, name, say)
+        if kind == "cheapest" and starts and status["state"] == "ready" and not status["pending"]:
+            say(f"{name} has just started, with all that had changed")
+            return ctl_codes.DONE
     if not force:
         refuse_unless_clear(host, name)
     status = host.status(name)
@@ -74,7 +83,17 @@ def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool, fo
         return _log_in(host, name, say, status)
     if kind == "cheapest" and not _by_token(status):
         return _start_anew(host, name, say, status, follow=follow)
-    say(privileged(host, "soft-restart", name))
+    return _start_by_token(host, name, say, status, follow=follow)
+
+
+def _start_by_token(host: Host, name: str, say, status: dict, *, follow: bool) -> int:
+    try:
+        say(privileged(host, "soft-restart", name))
+    except CtlError as error:
+        # One that was asked for before may take place right now: then Gateway takes no commands any more.
+        if error.code != ctl_codes.FAILED or not ctl_follow.ends(host, name, ctl_follow.run_of(status)):
+            raise
+        say(f"{name} restarts already")
     if not follow:
         return ctl_codes.DONE
     return ctl_follow.until_ready(
@@ -113,8 +132,9 @@ def _start_anew(host: Host, name: str, say, status: dict, *, follow: bool) -> in
     unit = f"ibgateway@{name}.service"
     if status["unit"]["active_state"] in ("inactive", "failed"):
         raise CtlError(f"{name} does not run: its next start uses what has changed", ctl_codes.NOT_NOW)
-    if status["mode"] == "live" and status["state"] in ("login", "two_factor"):
-        raise CtlError(f"{name} logs in right now: restart it when it is ready", ctl_codes.NOT_NOW)
+    if status["mode"] == "live" and status["state"] in (*ctl_follow.STARTS, "two_factor"):
+        # A session that a tap was spent on may be coming back, or a tap is asked for.
+        raise CtlError(f"{name} starts right now: restart it when it is ready", ctl_codes.NOT_NOW)
     manage("reset-failed", unit)
     manage("try-restart", unit)
     say(f"{name} stops, and starts again")

@@ -13,6 +13,12 @@ _BEGIN = 10.0
 """Seconds within which systemd must have begun with a start."""
 RESTART_BEGINS = 150.0
 """Seconds within which a restart by the token must have begun: IBC waits for the next full minute."""
+_SETTLES = 60.0
+"""Seconds that a start under way is given to get ready; Gateway itself needs most of them."""
+_ENDS = 5.0
+"""Seconds from when Gateway takes no commands any more, since it restarts, to the end of that run."""
+STARTS = ("starting", "login")
+"""States in which a start is under way that waits for nobody."""
 
 
 def start(host: Host, name: str, say) -> int:
@@ -128,6 +134,47 @@ def until_ready(
                 f"systemd did not start it: see `systemctl status {unit} ibgateway-display@{name}`"
             )
         time.sleep(_PAUSE)
+
+
+def settled(host: Host, name: str, say) -> dict:
+    """Let a start that is under way come to its end: what is asked for meanwhile would only disturb it.
+
+    Args:
+        host: the host.
+        name: a known instance.
+        say: a Teller.
+
+    Returns:
+        the status then, or after a minute.
+
+    Raises:
+        CtlError: as `Host.status`.
+    """
+    deadline = time.monotonic() + _SETTLES
+    while True:
+        status = host.status(name)
+        down = status["unit"]["active_state"] in ("inactive", "failed")
+        if down or status["state"] not in STARTS or time.monotonic() > deadline:
+            say.end()
+            return status
+        say.progress(f"{name} starts right now: {_sentence(status, status['unit'])}")
+        time.sleep(_PAUSE)
+
+
+def ends(host: Host, name: str, run: tuple) -> bool:
+    """Whether a run of the launcher is over, or is just ending.
+
+    Args:
+        host: the host.
+        name: a known instance.
+        run: as `run_of` told it.
+    """
+    deadline = time.monotonic() + _ENDS
+    while run_of(host.status(name)) == run:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE)
+    return True
 
 
 def run_of(status: dict) -> tuple:

@@ -117,6 +117,9 @@ def build_parser() -> argparse.ArgumentParser:
         "ibgatewayctl guard live",
     )  # fmt: skip
     guard.add_argument("name", metavar="NAME")
+    guard.add_argument(
+        "--settle", action="store_true", help="let a start under way end first, a minute at most"
+    )
 
     pause = _add(
         commands, "pause", "stop an instance and keep its token, before the host reboots",

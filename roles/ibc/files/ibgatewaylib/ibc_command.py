@@ -6,6 +6,10 @@ import socket
 import time
 
 _LONGEST_REPLY = 4096
+_FULL_MINUTE = ("RESTART", "PAUSE")
+"""What IBC does by giving Gateway the next full minute as the time to restart at."""
+_SETTING = 5.0
+"""Seconds that may pass until Gateway has that time, by way of its settings window."""
 
 
 class CommandFailed(Exception):  # noqa: N818 - it is what happened
@@ -15,10 +19,14 @@ class CommandFailed(Exception):  # noqa: N818 - it is what happened
 def send(port: int, verb: str, seconds: float = 5.0, host: str = "127.0.0.1") -> str:
     """Send one command.
 
+    One that takes place at the next full minute is not sent in a minute's last seconds, but after them. When
+    that minute begins before Gateway knows of it, Gateway takes it for tomorrow's, and IBC refuses another
+    command. IBC waits from second 58 on only (its class RestartTask).
+
     Args:
         port: the instance's command port.
         verb: STOP, RESTART, PAUSE, RECONNECTDATA or RECONNECTACCOUNT.
-        seconds: hard deadline for the whole exchange.
+        seconds: hard deadline for the whole exchange, once it is sent.
         host: address.
 
     Returns:
@@ -27,6 +35,8 @@ def send(port: int, verb: str, seconds: float = 5.0, host: str = "127.0.0.1") ->
     Raises:
         CommandFailed: refused, not reachable, closed without an answer, or too late.
     """
+    if verb in _FULL_MINUTE and (left := 60 - time.time() % 60) < _SETTING:
+        time.sleep(left)
     deadline = time.monotonic() + seconds
     reply = b""
     try:
