@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from harness import words
 from harness.phone import Phone, mailbox, text_of, webhook
 from harness.wait import wait_until
 
 HOST = ""
+CHANNELS = ("phone", "webhook", "mail")
 _TITLE = re.compile(r"\[(?P<severity>\w+)\] (?:(?P<who>[\w-]+) on )?\S+: (?P<words>.*)")
 
 Heard = list[tuple[str, str]]
@@ -38,11 +40,15 @@ class News:
 
     def heard(self) -> dict[str, Heard]:
         """What came since, by channel; the chat as it looks now."""
-        return {
-            "phone": self._of(text_of(message).splitlines()[0] for message in self._phone.after(self._last)),
-            "webhook": self._of(entry["title"] for entry in webhook(self._host)[self._hooked :]),
-            "mail": self._of(entry["subject"] for entry in mailbox(self._host)[self._mailed :]),
-        }
+        return {channel: self._heard_on(channel) for channel in CHANNELS}
+
+    def _heard_on(self, channel: str) -> Heard:
+        if channel == "phone":
+            messages = self._phone.after(self._last)
+            return self._of(text_of(message).splitlines()[0] for message in messages)
+        if channel == "webhook":
+            return self._of(entry["title"] for entry in webhook(self._host)[self._hooked :])
+        return self._of(entry["subject"] for entry in mailbox(self._host)[self._mailed :])
 
     def exactly(
         self,
@@ -66,14 +72,13 @@ class News:
         """
         wanted = {"phone": expected, "webhook": expected if webhook is None else webhook, "mail": mail}
 
-        def enough() -> dict[str, Heard] | None:
-            heard = self.heard()
-            return heard if all(len(heard[channel]) >= len(wanted[channel]) for channel in wanted) else None
+        def enough() -> bool:
+            # One after the other: each look is a process on the host, and mostly the first one finds too few.
+            return all(len(self._heard_on(channel)) >= len(wanted[channel]) for channel in CHANNELS)
 
-        try:
-            heard = wait_until(enough, "as many messages as are expected", seconds)
-        except AssertionError:
-            heard = self.heard()
+        with suppress(AssertionError):
+            wait_until(enough, "as many messages as are expected", seconds)
+        heard = self.heard()
         if not in_order:
             heard = {channel: sorted(of, key=lambda one: one[1]) for channel, of in heard.items()}
             wanted = {channel: sorted(of, key=words.title) for channel, of in wanted.items()}

@@ -44,7 +44,7 @@ def read_junit(path: Path, name: str, seconds: float, exit_code: int) -> Result:
         for case in ET.parse(path).getroot().iter("testcase"):  # noqa: S314 - see above
             trouble = next((found for kind in ("failure", "error") for found in case.findall(kind)), None)
             if trouble is not None:
-                why = _shortened(trouble.get("message") or "")
+                why = _why(trouble)
                 result.failures.append(f"{case.get('classname')}::{case.get('name')}{why and ': '}{why}")
             elif case.find("skipped") is not None:
                 result.skipped += 1
@@ -55,9 +55,11 @@ def read_junit(path: Path, name: str, seconds: float, exit_code: int) -> Result:
     return result
 
 
-def _shortened(message: str) -> str:
-    """Return beginning and end of a message in one line; a playbook tells at its end why it failed."""
-    text = " ".join(message.split())
+def _why(trouble: ET.Element) -> str:
+    """Return both ends of a failure's message, in one line: a playbook tells at its end why it failed."""
+    # pytest cuts the attribute short, and marks the message's lines in the report.
+    marked = [line[1:] for line in (trouble.text or "").splitlines() if line.startswith("E ")]
+    text = " ".join(" ".join(marked or [trouble.get("message") or ""]).split())
     return text if len(text) <= _BEGINNING + _END else f"{text[:_BEGINNING]} [...] {text[-_END:]}"
 
 

@@ -31,6 +31,7 @@ HOST = {
     "foreign_listeners": {},
     "missing_packages": [],
     "packages_interrupted": False,
+    "packages_broken": [],
     "firewall": True,
     "differing": [],
     "instances": ["live"],

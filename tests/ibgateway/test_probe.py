@@ -160,3 +160,11 @@ def test_dpkg_that_was_stopped_in_the_middle_is_seen(tmp_path: Path):
     assert not module.packages_interrupted(tmp_path), "apt goes on with that"
     (tmp_path / "0001").touch()
     assert module.packages_interrupted(tmp_path)
+
+
+def test_packages_in_pieces_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    query = tmp_path / "dpkg-query"
+    query.write_text("#!/bin/sh\nprintf 'ok tar\\nreinstreq libx:amd64\\nok zlib1g\\nreinstreq data\\n'\n")
+    query.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert module.packages_broken() == ["data", "libx:amd64"]

@@ -11,8 +11,12 @@ from testbed.lib.progress import UserError
 JUNIT = """<?xml version="1.0"?>
 <testsuites><testsuite>
 <testcase classname="a" name="holds"/>
-<testcase classname="a" name="fails"><failure message="assert
-  1 == 2">...</failure></testcase>
+<testcase classname="a" name="fails"><failure message="assert [cut]">
+>   assert one == 2
+E   assert
+E     1 == 2
+
+x.py:1: AssertionError</failure></testcase>
 <testcase classname="a" name="breaks"><error/></testcase>
 <testcase classname="a" name="elsewhere"><skipped/></testcase>
 </testsuite></testsuites>
@@ -26,7 +30,7 @@ def test_a_report_is_counted(tmp_path):
 
 
 def test_a_long_message_is_told_from_both_ends(tmp_path):
-    (tmp_path / "r.xml").write_text(JUNIT.replace("assert\n", f"begins {'x' * 2000} ends"))
+    (tmp_path / "r.xml").write_text(JUNIT.replace("E   assert\n", f"E   begins {'x' * 2000} ends\n"))
     (told, _) = results.read_junit(tmp_path / "r.xml", "unit", 1.0, 1).failures
     assert told.startswith("a::fails: begins xxx")
     assert told.endswith("xxx ends 1 == 2")
@@ -52,6 +56,18 @@ def test_the_last_line_counts(tmp_path):
 
 def test_all_stages_run_without_words():
     assert [stage for stage, _ in stages.plan([])] == ["lint", "unit", "playbooks", "real-ibc", "molecule"]
+
+
+@pytest.mark.parametrize(
+    ("words", "run"),
+    [
+        ("lint unit playbooks", ["lint and unit", "playbooks"]),
+        ("unit lint unit", ["lint and unit", "unit"]),
+        ("lint playbooks unit", ["lint", "playbooks", "unit"]),
+    ],
+)
+def test_the_fast_stages_run_beside_each_other(words, run):
+    assert [stage for stage, _ in stages.together(stages.plan(words.split()))] == run
 
 
 def test_scenarios_follow_molecule():
@@ -152,11 +168,14 @@ def test_programs_are_linted_by_their_first_line(tmp_path):
 
 
 def test_an_interrupt_is_summed_up_and_told(monkeypatch, capsys):
-    def interrupted():
+    def interrupted(_stop):
         raise KeyboardInterrupt
 
+    heard = []
     monkeypatch.setattr(stages, "lint", interrupted)
+    monkeypatch.setattr(stages, "unit", lambda stop: heard.append(stop.wait(10)))
     assert stages.main(["lint", "unit"]) == 130
+    assert heard == [True], "the unit tests were told to end, too"
     assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed"
 
 

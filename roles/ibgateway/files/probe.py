@@ -169,6 +169,21 @@ def packages_interrupted(updates: Path = Path("/var/lib/dpkg/updates")) -> bool:
     return updates.is_dir() and any(file.name.isdecimal() for file in updates.iterdir())
 
 
+def packages_broken() -> list[str]:
+    """Return the packages that dpkg was unpacking when it was killed.
+
+    dpkg configures none of them, nor what depends on them, and apt does not always unpack them again.
+    """
+    result = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${db:Status-Eflag} ${binary:Package}\n"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    flagged = [line.partition(" ") for line in result.stdout.splitlines()]
+    return sorted(name for flag, _, name in flagged if flag == "reinstreq")
+
+
 def releases(directory: Path) -> dict[str, Any]:
     """Return the marker of each whole release, by version."""
     found = {}
@@ -265,6 +280,7 @@ def answer(questions: dict[str, Any]) -> dict[str, Any]:
         "foreign_listeners": listeners(questions["ports"], known.get(questions["account"])),
         "missing_packages": missing_packages(questions["packages"]),
         "packages_interrupted": packages_interrupted(),
+        "packages_broken": packages_broken(),
         "firewall": Path("/etc/systemd/system/ibgateway-firewall.service").exists(),
         "differing": differing(questions["wanted"]),
         "instances": instances(Path("/etc/ibgateway")),
