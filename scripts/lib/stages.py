@@ -24,8 +24,6 @@ BESIDE_EACH_OTHER = 3
 # Begun first and in this order, so that the last of them does not run alone.
 LONGEST = ("upgrade", "interrupted", "alerting", "session")
 STAGES = ("lint", "unit", "playbooks", "real-ibc", "molecule")
-# Run beside each other where they follow each other: ansible-lint uses little more than one core.
-FAST = ("lint", "unit")
 Named = TypeVar("Named")
 Found = TypeVar("Found")
 GENERATED = {".git", ".cache", ".ansible", "__pycache__"}
@@ -98,11 +96,8 @@ def lint_commands(root: Path = ROOT) -> dict[str, list[str]]:
     }
 
 
-def lint(stop: threading.Event | None = None) -> list[Result]:
+def lint() -> list[Result]:
     """Run every linter, some at once; one does not stop the next.
-
-    Args:
-        stop: ends them when it is set.
 
     Returns:
         One row, a check per linter.
@@ -113,8 +108,7 @@ def lint(stop: threading.Event | None = None) -> list[Result]:
     begin = time.monotonic()
     row = Result("lint", 0.0)
     commands = lint_commands()
-    codes = _side_by_side(_linter, list(commands.items()), stop=stop)
-    for name, code in zip(commands, codes, strict=True):
+    for name, code in zip(commands, _side_by_side(_linter, list(commands.items())), strict=True):
         if code == 0:
             row.passed += 1
         else:
@@ -129,31 +123,13 @@ def _linter(named: tuple[str, list[str]], stop: threading.Event) -> int:
     return run_step(f"Lint: {name}", command, log, env=_compiling(), cwd=ROOT, label=name, stop=stop)
 
 
-def unit(stop: threading.Event | None = None) -> list[Result]:
+def unit() -> list[Result]:
     """Run the tests that need no host, but for those of scripts/ops that run playbooks.
-
-    Args:
-        stop: ends them when it is set.
 
     Returns:
         One row.
     """
-    return _tests("unit", "Unit tests", "not workshop and not playbooks", stop)
-
-
-def fast() -> list[Result]:
-    """Run the linters and the unit tests beside each other.
-
-    Returns:
-        A row of each.
-
-    Raises:
-        KeyboardInterrupt: what ran has ended.
-    """
-    begin = time.monotonic()
-    rows = [row for found in _side_by_side(lambda do, stop: do(stop), (lint, unit)) for row in found]
-    say(f"    {' and '.join(FAST)}: {time.monotonic() - begin:.1f} s together")
-    return rows
+    return _tests("unit", "Unit tests", "not workshop and not playbooks")
 
 
 def playbooks() -> list[Result]:
@@ -165,12 +141,11 @@ def playbooks() -> list[Result]:
     return _tests("playbooks", "Tests that run playbooks on this machine", "playbooks")
 
 
-def _tests(name: str, title: str, marks: str, stop: threading.Event | None = None) -> list[Result]:
+def _tests(name: str, title: str, marks: str) -> list[Result]:
     report = _report(name)
     command = [sys.executable, "-m", "pytest", "tests", "-q", "-m", marks, f"--junitxml={report}", *AT_ONCE]
     begin = time.monotonic()
-    log = LOGS / f"{name}.log"
-    code = run_step(title, command, log, env=_compiling(), cwd=ROOT, show=True, label=name, stop=stop)
+    code = run_step(title, command, LOGS / f"{name}.log", env=_compiling(), cwd=ROOT, show=True)
     return [results.read_junit(report, name, time.monotonic() - begin, code)]
 
 
@@ -254,10 +229,7 @@ def begins_converged(name: str, root: Path = ROOT) -> bool:
 
 
 def _side_by_side(
-    do: Callable[[Named, threading.Event], Found],
-    things: Sequence[Named],
-    waiting: Sequence[Named] = (),
-    stop: threading.Event | None = None,
+    do: Callable[[Named, threading.Event], Found], things: Sequence[Named], waiting: Sequence[Named] = ()
 ) -> list[Found]:
     """Do the same to several things, some at once.
 
@@ -265,7 +237,6 @@ def _side_by_side(
         do: takes a thing, and what is set when it shall end early.
         things: what to do it to.
         waiting: those of them that begin when the first one has ended.
-        stop: what is set then, where somebody else may set it, too.
 
     Returns:
         What it gave, in the order of the things.
@@ -273,7 +244,7 @@ def _side_by_side(
     Raises:
         KeyboardInterrupt: what ran has ended.
     """
-    stop = stop or threading.Event()
+    stop = threading.Event()
     with ThreadPoolExecutor(max_workers=BESIDE_EACH_OTHER) as pool:
         begun = {at: pool.submit(do, thing, stop) for at, thing in enumerate(things) if thing not in waiting}
         try:
@@ -375,21 +346,6 @@ def plan(words: Sequence[str]) -> list[tuple[str, list[str]]]:
     return chosen or [(stage, []) for stage in STAGES]
 
 
-def together(stages: Sequence[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
-    """Make one of the two fast stages where they follow each other.
-
-    Args:
-        stages: as `plan` gives them.
-    """
-    found: list[tuple[str, list[str]]] = []
-    for stage in stages:
-        if found and {found[-1][0], stage[0]} == set(FAST):
-            found[-1] = (" and ".join(FAST), [])
-        else:
-            found.append(stage)
-    return found
-
-
 def main(words: Sequence[str]) -> int:
     """Run stages and sum up.
 
@@ -408,13 +364,12 @@ def main(words: Sequence[str]) -> int:
     run: dict[str, Callable[[list[str]], list[Result]]] = {
         "lint": lambda _: lint(),
         "unit": lambda _: unit(),
-        " and ".join(FAST): lambda _: fast(),
         "playbooks": lambda _: playbooks(),
         "real-ibc": lambda _: real_ibc(),
         "molecule": molecule,
     }
     interrupted = False
-    for stage, arguments in together(stages):
+    for stage, arguments in stages:
         begin = time.monotonic()
         try:
             rows += run[stage](arguments)
