@@ -15,7 +15,6 @@ sys.path[:0] = [
     str(ROOT / "roles" / "ibc" / "files"),
     str(Path(__file__).parent),
     str(ROOT / "tests" / "ibc"),
-    str(ROOT / "tests"),
 ]
 
 from alerting_tools import USUAL, EventsFile, FakeClock, channel, write_instance  # noqa: E402

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from alerting_tools import ROOT, channel
+from free_ports import free_port
 from ibgateway_alerting.model import HOST, Incident
 from ibgateway_alerting.watch.metrics import COUNTED, EVERY, METRICS, STAGES, STATES, Metrics
 from ibgateway_alerting.watch.view import HostView, InstanceView
@@ -24,12 +25,6 @@ DOCS = ROOT / "docs"
 NAME = re.compile(r"\bibgateway_[a-z0-9_]+\b")
 PATHS = f"{ROOT / 'roles/alerting/files'}:{ROOT / 'roles/ibc/files'}"
 OTHER_WORDS = {"ibgateway_alerting", "ibgateway_instances"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Board:

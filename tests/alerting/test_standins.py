@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from alerting_tools import ROOT
+from free_ports import free_port
 from notify_tools import TOKEN, USER, FakePhone, Mail, Webhook, request, wait_for
 
 KEYS = json.dumps({"inline_keyboard": [[{"text": "Yes", "callback_data": "v1|A"}]]})
@@ -196,9 +197,7 @@ def test_what_is_not_there_is_an_error(phone, path, given):
 
 def program(name: str, tmp_path: Path, *arguments: str) -> Iterator[tuple[int, Path]]:
     """Run a stand-in as its service does, on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     kept = tmp_path / "record.jsonl"
     process = subprocess.Popen(
         [sys.executable, ROOT / "testbed" / name, "--port", str(port), "--record", str(kept), *arguments]

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "roles" / role / "files") for role in ("ibc", "alerting")]
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).parent))
 
 from host_folder import HostFolder  # noqa: E402 - needs the paths above
 

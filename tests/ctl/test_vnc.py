@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ctl_stand_ins import ROOT
+from free_ports import free_port
 from ibgatewaylib import vnc
 
 FILES = ROOT / "roles" / "ibc" / "files"
@@ -30,8 +31,6 @@ with socket.create_server(("127.0.0.1", port)):
 
 @pytest.fixture
 def x11vnc(box, tmp_path, monkeypatch):
-    from launcher_box import free_port
-
     place = tmp_path / "bin"
     place.mkdir()
     (place / "x11vnc").write_text(X11VNC)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 HERE = Path(__file__).parent
 FILES = HERE.parents[1] / "roles" / "ibc" / "files"
@@ -44,12 +45,6 @@ SUCCESS = [
 
 def says(*messages: str) -> list[dict]:
     return [{"say": message} for message in messages]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Box:

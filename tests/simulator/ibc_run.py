@@ -9,16 +9,11 @@ import socket
 import subprocess
 import time
 
+from free_ports import free_port
 from simulator_source import gateway_sim
 
 # Short enough to be quick, long enough for a slow machine to show the order of things.
 QUICK = ("startup.delay=0.1", "login.delay=0.2", "push.delay=0.5", "loading.delay=0.4", "shutdown.delay=0.2")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class IbcRun:

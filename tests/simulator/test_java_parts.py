@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from ibc_run import free_port
+from free_ports import free_port
 from simulator_source import FOLDER
 
 pytestmark = pytest.mark.workshop

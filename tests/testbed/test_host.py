@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from testbed.lib import host, image, snapshot
 from testbed.lib.progress import UserError
@@ -22,12 +23,6 @@ def ready(cache, monkeypatch, tmp_path):
     monkeypatch.setattr(host.image, "ensure", lambda release: f"ibgw-host:{release}-test")
     monkeypatch.setattr(host.clients, "ensure", lambda _: tmp_path)
     return cache
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_a_host_that_does_not_start_is_removed(ready, fake_docker):

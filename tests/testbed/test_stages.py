@@ -2,8 +2,10 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from scripts.lib import results, stages
 from testbed.lib.progress import UserError
@@ -198,3 +200,10 @@ def test_real_ibcs_tests_change_nothing_in_the_project(tmp_path):
     assert f"--volume={stages.ROOT}:/project:ro" in words
     assert "--network=none" in words
     assert "--junitxml=/results/report.xml" in words
+
+
+def test_ports_of_the_tests_are_none_that_the_kernel_gives_away():
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = [free_port() for _ in range(20)]
+    assert len(set(ports)) == 20
+    assert max(ports) < first
