@@ -68,8 +68,8 @@ def restart(host: Host, name: str, say, *, kind: str, yes: bool, force: bool, fo
     Raises:
         CtlError: not now, not permitted, or it failed.
     """
-    starts = host.status(name)["state"] in ctl_follow.STARTS
     if kind != "full":
+        starts = host.status(name)["state"] in ctl_follow.STARTS
         status = ctl_follow.settled(host, name, say)
         if kind == "cheapest" and starts and status["state"] == "ready" and not status["pending"]:
             say(f"{name} has just started, with all that had changed")

@@ -90,7 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     restart = _add(
         commands, "restart", "restart by the token (--soft), or with a new login (--full)",
         "--soft (the default) takes one to two minutes and no tap. It is refused while the instance is not "
-        "ready, and inside a reset window. --full logs out and in again: on a live account a tap, and always "
+        "ready, and inside a reset window; a start that is under way is let end first. --full logs out and "
+        "in again: on a live account a tap, and always "
         "a place in the login budget. --cheapest is --soft where that can be, else a stop and start. All are "
         "refused while `guard` finds something that speaks against it, unless --force says otherwise.",
         "ibgatewayctl restart live\n  ibgatewayctl restart live --full --yes",
