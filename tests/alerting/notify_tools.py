@@ -169,7 +169,8 @@ import sys
 sys.modules |= dict.fromkeys(("pygments", "rich"))
 sys.path[:0] = {PATHS!r}
 from pathlib import Path
-from ibgateway_alerting.notify import main as notifier
+from ibgateway_alerting.notify import main as notifier, notifier as loop
+loop.PING_SECONDS = 0.2  # how often it tells how it is, and its patience with a damaged database
 
 def main(config, *arguments):
     return notifier.main(Path(config), arguments)

@@ -13,7 +13,7 @@ import pytest
 from alerting_tools import START, FakeClock
 from httpx._transports import default as transports
 from ibgateway_alerting.model import EDIT, EDIT_OR_SEND, Button, Message
-from ibgateway_alerting.notify import pauses, telegram_channel, telegram_url
+from ibgateway_alerting.notify import pauses, presses, telegram_channel, telegram_url
 from ibgateway_alerting.notify.errors import BrokenError, DeliveryError, NotEditableError, RefusedError
 from ibgateway_alerting.notify.lane import Lane
 from ibgateway_alerting.notify.presses import NOT_ALLOWED, NOT_OURS, NOT_STORED, RECEIVED, PressPoller
@@ -24,6 +24,7 @@ PUSH = Button("push", "Send me the push", "ABCDEFGHABCDEFGH")
 LATER = Button("later_30", "Later (30 min)", "BBCDEFGHABCDEFGH")
 MINE = Button("mine", "I'm on it", "CBCDEFGHABCDEFGH")
 ASKED = Message("action", "[action] live on vps1: Log in", "Why.\nYou: press.", (PUSH, LATER, MINE))
+DECIDE_SECONDS = presses.DECIDE_SECONDS
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 5000
 
 
@@ -53,10 +54,10 @@ class Client:
         return self.do(lambda channel: channel.edit(reference, message))
 
     def poll(self, times: int = 1, users: tuple[int, ...] = (USER,), **changes: Any) -> PressPoller:
-        """Ask for presses so often, and answer those that came."""
+        """Ask for presses so often, at once without one, and answer those that came."""
 
         async def run(channel: TelegramChannel) -> PressPoller:
-            poller = PressPoller(channel, USER, users, clock=lambda: START, poll_seconds=1, **changes)
+            poller = PressPoller(channel, USER, users, clock=lambda: START, poll_seconds=0, **changes)
             poller.use(self.store)
             poller.resume()
             for _ in range(times):
@@ -78,6 +79,12 @@ def certificates_once() -> Iterator[None]:
 @pytest.fixture
 def client(phone, store) -> Client:
     return Client(phone.channel, store)
+
+
+@pytest.fixture(autouse=True)
+def decide_soon(monkeypatch) -> None:
+    """Most tests have no watcher that decides about a press."""
+    monkeypatch.setattr(presses, "DECIDE_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -326,7 +333,8 @@ def test_a_press_becomes_a_row_and_is_answered(client, phone, store):
     assert phone.answer(query) == RECEIVED
 
 
-def test_the_watchers_answer_reaches_whoever_pressed(client, phone, store):
+def test_the_watchers_answer_reaches_whoever_pressed(client, phone, store, monkeypatch):
+    monkeypatch.setattr(presses, "DECIDE_SECONDS", DECIDE_SECONDS)
     query = phone.press(message=client.send(ASKED), button=0)
 
     async def run(channel: TelegramChannel) -> float:
@@ -343,7 +351,8 @@ def test_the_watchers_answer_reaches_whoever_pressed(client, phone, store):
     assert phone.answer(query) == "The push is on its way."
 
 
-def test_an_undecided_press_is_answered_within_the_deadline(client, phone):
+def test_an_undecided_press_is_answered_within_the_deadline(client, phone, monkeypatch):
+    monkeypatch.setattr(presses, "DECIDE_SECONDS", DECIDE_SECONDS)
     query = phone.press(message=client.send(ASKED), button=0)
     client.poll()
     looks = phone_press(phone, query)
@@ -437,7 +446,7 @@ POLL_FAILURES = [(*failure[:1], *failure[2:]) for failure in FAILURES]
 def test_a_failing_poll_pauses_is_told_once_and_recovers(
     client, phone, caplog, monkeypatch, answer, words, pause
 ):
-    monkeypatch.setattr("ibgateway_alerting.notify.presses.POLL_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(presses, "POLL_GRACE_SECONDS", 1.0)
     caplog.set_level("INFO", "ibgateway_alerting")
     returned = []
     phone.script("getUpdates", answer, answer)

@@ -47,7 +47,7 @@ class Bot:
 @pytest.fixture
 def bot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bot]:
     server = stand_in.serve(0, CHAT)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     port = server.server_address[1]
     monkeypatch.setattr(demo_phone, "PORT", port)
     yield Bot(port)

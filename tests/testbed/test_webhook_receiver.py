@@ -22,7 +22,7 @@ def receiver(tmp_path, monkeypatch):
     spec.loader.exec_module(module)
     record = tmp_path / "webhook.jsonl"
     with ThreadingHTTPServer(("127.0.0.1", 0), module.handler(record)) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", record
         server.shutdown()
