@@ -7,6 +7,7 @@ launcher) is compared with what its files will hold.
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -57,12 +58,11 @@ def ibc_restarts(
 
 
 def _fresh_credentials(registered: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Instance to the credentials that change; nothing of their values is kept."""
+    """Instance to the credentials that change."""
     found: dict[str, list[str]] = {}
-    for result in registered.get("results", []):
-        if result.get("changed"):
-            instance, name = result["item"]
-            found.setdefault(instance["name"], []).append(f"{name}.cred changed")
+    for path in json.loads(registered.get("stdout") or '{"changed": []}')["changed"]:
+        file = Path(path)
+        found.setdefault(file.parents[1].name, []).append(f"{file.name} changed")
     return found
 
 

@@ -84,6 +84,15 @@ def ibgateway_public(instances: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in item.items() if key not in SECRETS} for item in instances]
 
 
+def ibgateway_credentials(instances: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the secrets of resolved instances by the files in which the host keeps them, encrypted."""
+    return {
+        f"/etc/ibgateway/{item['name']}/credentials/{key}.cred": str(item[key])
+        for item in instances
+        for key in ("username", "password")
+    }
+
+
 def ibgateway_at_version(
     instances: Any, names: Iterable[str], version: str = "", ibc_version: str = ""
 ) -> Any:
@@ -241,5 +250,6 @@ class FilterModule:
         return {
             "ibgateway_resolve": ibgateway_resolve,
             "ibgateway_public": ibgateway_public,
+            "ibgateway_credentials": ibgateway_credentials,
             "ibgateway_at_version": ibgateway_at_version,
         }

@@ -125,7 +125,9 @@ def test_modules_that_are_gone_are_removed():
         host=BARE
         | {"files": {"/opt/ibgateway-alerting/ibgateway_alerting/hush.py": ["x", "0644", "root:root"]}}
     )
-    assert role.value("_alerting_leftover") == ["/opt/ibgateway-alerting/ibgateway_alerting/hush.py"]
+    assert role.value("_alerting_differing['leftover']") == [
+        "/opt/ibgateway-alerting/ibgateway_alerting/hush.py"
+    ]
 
 
 def test_the_environment_is_named_after_pins_and_python():
@@ -502,9 +504,13 @@ def test_a_host_as_it_shall_be_has_no_differences():
         for place in bare.value("_alerting_directories")
     }
     done = Role(host=BARE | {"files": files, "venv": bare.value("_alerting_venv")})
-    assert done.value("_alerting_outdated + _alerting_leftover + _alerting_units_outdated") == []
+    assert done.value("_alerting_differing") == {
+        "programs": [],
+        "configuration": [],
+        "units": [],
+        "leftover": [],
+    }
     assert done.value("_alerting_directories_differing") == []
-    assert done.value("_alerting_configuration | ibc_differing(_alerting_host['files'])") == []
     assert bare.value("_alerting_directories_differing") == [
         "/opt/ibgateway-alerting",
         "/etc/ibgateway-alerting",

@@ -23,12 +23,12 @@ def test_everything_is_checked_first_and_the_instances_start_last():
     assert imported("post_tasks") == [("ibc", "start.yml"), ("alerting", "check.yml"), ("ibc", "let_go.yml")]
     # Alone, the role starts them itself.
     service = yaml.safe_load((ROOT / "roles/ibc/tasks/service.yml").read_text())
-    assert service[-1]["ansible.builtin.import_tasks"] == "start.yml"
+    assert service[-1]["ansible.builtin.include_tasks"] == "start.yml"
     assert service[-1]["when"] == "not (_ibc_starts_later | default(false))"
     assert PLAY["vars"]["_ibc_starts_later"] is True
     # A channel that cannot be used fails the run, but only after the start.
     service = yaml.safe_load((ROOT / "roles/alerting/tasks/service.yml").read_text())
-    assert service[-1]["ansible.builtin.import_tasks"] == "check.yml"
+    assert service[-1]["ansible.builtin.include_tasks"] == "check.yml"
     assert service[-1]["when"] == "not (_alerting_checks_later | default(false))"
     assert PLAY["vars"]["_alerting_checks_later"] is True
 

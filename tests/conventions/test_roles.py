@@ -87,6 +87,11 @@ def test_other_roles_variables_are_read_only_where_the_interface_names_them(role
 
 def test_the_steps_are_imported_statically_and_tagged(role: Path):
     entries = load(role / "tasks/main.yml")
+    if "block" in entries[0]:  # the playbook has checked already: then nothing of it is loaded again
+        (included,) = entries[0]["block"]
+        assert included.keys() == {"name", "ansible.builtin.include_tasks"}
+        assert entries[0]["when"] == f"not (_{role.name}_is_checked | default(false))"
+        entries[0]["ansible.builtin.import_tasks"] = included["ansible.builtin.include_tasks"]
     imported = [entry.get("ansible.builtin.import_tasks") for entry in entries]
     more = MORE_STEPS.get(role.name, {})
     steps = [name for step in STEPS for name in [*more.get(step, []), step]]
@@ -105,15 +110,26 @@ def test_every_step_exists_and_does_something(role: Path):
         assert load(role / f"tasks/{step}.yml"), step
 
 
-def test_nothing_is_included_at_run_time(role: Path):
-    # Tags reach into imports only, so an include would not be usable alone.
-    included = [
-        task["name"]
-        for file in (role / "tasks").glob("*.yml")
-        for task in tasks(load(file))
-        if {"ansible.builtin.include_tasks", "ansible.builtin.include_role"} & task.keys()
+def test_tags_reach_into_what_is_included_at_run_time(role: Path):
+    # A step's tags are inherited by what it includes. Those of the include itself are not, and a task's own
+    # would be asked for in vain where its file is not included.
+    files = {file.name: list(tasks(load(file))) for file in (role / "tasks").glob("*.yml")}
+    including = [
+        (name, task)
+        for name, every in files.items()
+        for task in every
+        if "ansible.builtin.include_tasks" in task
     ]
-    assert included == []
+    assert including
+    assert [
+        task for every in files.values() for task in every if "ansible.builtin.include_role" in task
+    ] == []
+    for name, task in including:
+        file = task["ansible.builtin.include_tasks"]
+        assert file in files
+        assert "tags" not in task, (name, task["name"])
+        assert "when" in task or name == "main.yml", f"{name}: {file} is always needed, so import it"
+        assert [inner["name"] for inner in files[file] if "tags" in inner] == [], file
 
 
 # Keys of a task that are not its module.

@@ -128,7 +128,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_a_region_found_on_the_host_can_refuse_what_america_allows() -> None:
-    answer = {"stdout": json.dumps({"peers": {"live": "Peer=hdc1.ibllc.com:4000"}})}
+    answer = {"rc": 0, "stdout": json.dumps({"peers": {"live": "Peer=hdc1.ibllc.com:4000"}})}
     checked = role(ibc_daily_restart="17:15", _ibc_hold=answer)
     assert problems(checked, CHECK) == []
     (only,) = problems(checked, "Check the schedules against the regions found on the host")

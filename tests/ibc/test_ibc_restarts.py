@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -37,12 +38,8 @@ def file(name: str, content: str, instance: str = "live") -> dict[str, str]:
 
 
 def credentials(*changed: str) -> dict[str, Any]:
-    return {
-        "results": [
-            {"changed": name in changed, "item": [{"name": "live", "password": "canary"}, name]}
-            for name in ("username", "password")
-        ]
-    }
+    paths = [f"/etc/ibgateway/live/credentials/{name}.cred" for name in changed]
+    return {"stdout": json.dumps({"changed": paths})}
 
 
 def ask(states: list, instances: list, outdated: list, registered: dict | None = None) -> list[dict]:
@@ -82,10 +79,9 @@ def test_files_that_the_launcher_does_not_read_need_none() -> None:
     assert ask([state()], [LIVE], [file("environment", "TZ=UTC\n"), file("ibc.ini", "A=2\n", "other")]) == []
 
 
-def test_a_new_password_needs_a_restart_and_is_not_told() -> None:
+def test_a_new_password_needs_a_restart() -> None:
     (found,) = ask([state()], [LIVE], [], credentials("password"))
     assert found["reasons"] == ["password.cred changed"]
-    assert "canary" not in repr(found)
 
 
 @pytest.mark.parametrize("active", ["inactive", "failed"])

@@ -6,7 +6,8 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
 
 import pytest
 from ibgatewaylib.ctl_acts import UNITS as ACT_UNITS
@@ -224,16 +225,27 @@ def test_windows_of_ones_own_reach_the_host_and_the_calendars() -> None:
 
 
 def test_the_region_found_on_the_host_counts() -> None:
-    answer = {"stdout": json.dumps({"peers": {"live": "Peer=zdc1.ibllc.com"}})}
+    answer = {"rc": 0, "stdout": json.dumps({"peers": {"live": "Peer=zdc1.ibllc.com"}})}
     assert role_with().value("_ibc_schedules")["live"]["region_known"] is False
     found = role_with(_ibc_hold=answer).value("_ibc_schedules")["live"]
     assert (found["region"], found["region_known"]) == ("europe", True)
 
 
 @pytest.mark.parametrize("stdout", ["", json.dumps({"id": "another run"})])
-def test_the_host_can_be_asked_again_after_it_was_held_by_another_run(stdout: str) -> None:
-    asked = role_with(_ibc_hold={"rc": 3, "stdout": stdout}).value("_ibc_questions")
-    assert asked == role_with().value("_ibc_questions")
+def test_what_held_the_host_tells_nothing_of_the_accounts(stdout: str) -> None:
+    role = role_with(_ibc_hold={"rc": 3, "stdout": stdout})
+    assert role.value("_ibc_schedules") == role_with().value("_ibc_schedules")
+
+
+def test_the_look_at_the_host_finds_whatever_the_role_puts_there() -> None:
+    role = role_with(ibc_reset_windows=WINDOWS)
+    asked = role.value("_ibc_questions")
+    written = role.value("_ibc_library_files + _ibc_configuration + _ibc_units")
+    library = f"{role.value('_ibc_library')}/ibgatewaylib/"
+    paths = [file["dest"] for file in written if not file["dest"].startswith(library)]
+    assert [path for path in paths if not any(PurePath(path).match(item) for item in asked["files"])] == []
+    units = role.value("_ibc_boot_units + _ibc_timer_names")
+    assert [unit for unit in units if not any(fnmatch(unit, item) for item in asked["units"])] == []
 
 
 def test_no_unit_knows_a_credential(units: dict[str, str]) -> None:

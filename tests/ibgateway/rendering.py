@@ -34,6 +34,7 @@ HOST = {
     "packages_broken": [],
     "firewall": True,
     "differing": [],
+    "seen": {},
     "instances": ["live"],
     "leftover": [],
     "releases": {"10.45.1": {"sha256": "ab" * 32, "java": "/opt/ibgateway/releases/10.45.1/jre"}},

@@ -67,7 +67,7 @@ def test_a_good_host_is_accepted() -> None:
     ],
 )
 def test_refuses_and_says_what_to_do(changes: dict[str, Any], expected: str) -> None:
-    messages = list(refusals("preflight.yml", **changes))
+    messages = [line for file in ("preflight.yml", "in_use.yml") for line in refusals(file, **changes)]
     assert len(messages) == 1
     assert expected in messages[0]
 
@@ -75,18 +75,19 @@ def test_refuses_and_says_what_to_do(changes: dict[str, Any], expected: str) -> 
 @pytest.mark.parametrize(
     ("changes", "asked"),
     [
-        ({}, ["old"]),
-        ({"ibgateway_force": True}, []),
-        ({"_ibgateway_removes": False}, []),
-        ({"host": {"instances": ["live"]}}, []),
+        ({}, True),
+        ({"ibgateway_force": True}, False),
+        ({"_ibgateway_removes": False}, False),
+        ({"host": {"instances": ["live"]}}, False),
     ],
 )
-def test_the_guard_is_asked_about_what_this_run_would_remove(
-    changes: dict[str, Any], asked: list[str]
-) -> None:
-    (task,) = [task for task in loaded("tasks/preflight.yml") if task.get("register") == "_ibgateway_guarded"]
+def test_the_guard_is_asked_about_what_this_run_would_remove(changes: dict[str, Any], asked: bool) -> None:
+    included = [task for task in loaded("tasks/preflight.yml") if "ansible.builtin.include_tasks" in task]
     known = templar(**{"host": {"instances": ["live", "old"]}} | changes)
-    assert known.template(task["loop"]) == asked
+    assert [task["ansible.builtin.include_tasks"] for task in included] == ["in_use.yml"]
+    assert all(known.evaluate_conditional(part) for part in included[0]["when"]) is asked
+    (guard, _) = loaded("tasks/in_use.yml")
+    assert known.template(guard["loop"]) == (["old"] if "host" not in changes else [])
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_debians_java_is_installed_only_when_an_instance_wants_it() -> None:
 )
 def test_what_dpkg_leaves_to_the_next_task_is_no_failure(code: int, broken: list[str], enough: bool) -> None:
     (task,) = [
-        task for task in loaded("tasks/install.yml") if task.get("until", "").startswith("_ibgateway_fin")
+        task for task in loaded("tasks/packages.yml") if task.get("until", "").startswith("_ibgateway_fin")
     ]
     known = templar(host={"packages_broken": broken}, _ibgateway_finished={"rc": code}, **task["vars"])
     assert known.evaluate_conditional(task["until"]) is enough

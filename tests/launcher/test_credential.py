@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 import subprocess
@@ -99,7 +100,37 @@ def test_systemd_creds_that_is_missing(run, tmp_path, monkeypatch):
 def test_no_secret(creds, run, tmp_path, secret):
     code, _, err = run(secret, "set", "--name", "password", "--file", str(tmp_path / "x.cred"))
     assert code == 1
-    assert "standard input is empty" in err
+    assert "there is no secret: pass it on standard input" in err
+
+
+def test_several_at_once(creds, run, tmp_path):
+    files = {tmp_path / "live" / f"{name}.cred": f"secret of {name} ü\n" for name in ("username", "password")}
+    given = json.dumps({str(file): secret for file, secret in files.items()}).encode()
+    changed = json.dumps({"changed": [str(file) for file in files]}) + "\n"
+    assert run(given, "set-all", "--check") == (0, changed, "")
+    assert not (tmp_path / "live").exists()
+    assert run(given, "set-all") == (0, changed, "")
+    assert run(given, "set-all") == (0, '{"changed": []}\n', "")
+    assert {file: file.read_text().partition(":")[2] for file in files} == files
+    (tmp_path / "live" / "password.cred").write_text("password:old")
+    assert json.loads(run(given, "set-all")[1]) == {"changed": [str(tmp_path / "live" / "password.cred")]}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [b"canary", b'["canary"]', b'{"/x/a.cred": 7}', b'{"x.cred": "canary"}', b'{"/x/a b.cred": "canary"}'],
+)
+def test_several_that_cannot_be_read(creds, run, capsys, given):
+    with pytest.raises(SystemExit) as stopped:
+        run(given, "set-all")
+    assert stopped.value.code == 2
+    assert "canary" not in capsys.readouterr().err
+
+
+def test_of_several_one_that_is_empty_is_named(creds, run, tmp_path):
+    code, out, err = run(json.dumps({str(tmp_path / "password.cred"): ""}).encode(), "set-all")
+    assert (code, out) == (1, "")
+    assert err == "credential password: there is no secret: pass it on standard input\n"
 
 
 @pytest.mark.parametrize("arguments", [["--name", "a/b", "--file", "/x"], ["--name", "a", "--file", "x"], []])

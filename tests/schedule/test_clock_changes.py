@@ -24,6 +24,29 @@ CHANGES = [
 ]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "UTC",
+        "Pacific/Apia",
+        "Africa/Casablanca",
+        "Australia/Lord_Howe",
+        *dict.fromkeys(change[0] for change in CHANGES),
+    ],
+)
+def test_readings_are_those_of_each_day(name):
+    zone = ZoneInfo(name)
+    # In 2011 Samoa left out a day, and Casablanca's clocks change four times in some years.
+    for first, days, minutes in (
+        (date(2011, 11, 1), range(0, 800), 150),
+        (date(2026, 1, 1), range(0, 400), 90),
+        (date(2026, 3, 1), range(3, 300, 7), 1440 + 61),
+    ):
+        asked = [zones.instants(zone, zones.wall_time(first + timedelta(days=n), minutes)) for n in days]
+        assert list(zones.readings(zone, first, minutes, days)) == asked
+    assert list(zones.readings(zone, date(2026, 1, 1), 0, range(0))) == []
+
+
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 

@@ -24,8 +24,8 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         root: the file system to look at.
-        questions: `package` and `venv`, paths; `files`, paths of files and directories; `units` and `users`,
-            names; `group`, a name; `old`, paths.
+        questions: `package` and `venv`, paths; `files`, patterns of paths of files and directories; `units`
+            and `users`, names; `group`, a name; `old`, paths.
 
     Returns:
         `files`: path to SHA-256 (`directory` for one), mode and owner:group, of every file of the package
@@ -37,7 +37,7 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
     """
     package = root / questions["package"].lstrip("/")
     found = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    found += [path for name in questions["files"] if (path := root / name.lstrip("/")).exists()]
+    found += [path for name in questions["files"] for path in root.glob(name.lstrip("/")) if path.exists()]
     venv = root / questions["venv"].lstrip("/")
     links = {link.name for link in root.glob("etc/systemd/system/*.wants/*")}
     return {

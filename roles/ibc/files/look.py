@@ -14,6 +14,7 @@ import json
 import pwd
 import subprocess
 import sys
+from fnmatch import fnmatch
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         root: the file system to look at.
-        questions: `files`, paths; `units`, names; `groups`, names; `instances`, names.
+        questions: `files`, patterns of paths; `units`, patterns of names; `groups` and `instances`, names.
 
     Returns:
         `releases`: IBC version to the SHA-256 of the artifact it came from; `files`: path to SHA-256, mode
@@ -37,7 +38,7 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
         `peers`: instance to the line of its jts.ini that names IBKR's server, where there is one.
     """
     modules = (file for file in (root / LIBRARY).rglob("*.*") if file.suffix != ".pyc")
-    files = [*modules, *(root / path.lstrip("/") for path in questions["files"])]
+    files = [*modules, *(file for path in questions["files"] for file in root.glob(path.lstrip("/")))]
     links = {link.name for link in root.glob(f"{UNITS}/*.wants/*")}
     return {
         "releases": {
@@ -49,7 +50,7 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
             Path(cache_from_source(str(file))).exists() for file in (root / LIBRARY).rglob("*.py")
         ),
         "timers": sorted(f"/{file.relative_to(root)}" for file in root.glob(f"{UNITS}/ibgateway-*@*.timer")),
-        "enabled": [unit for unit in questions["units"] if unit in links],
+        "enabled": sorted(name for name in links if any(fnmatch(name, unit) for unit in questions["units"])),
         "active": active(questions["units"]),
         "members": members(questions["groups"]),
         "peers": peers(root, questions["instances"]),
@@ -57,7 +58,7 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
 
 
 def active(units: list[str]) -> list[str]:
-    """Return those of `units` that are active, or on their way there."""
+    """Return the units that match one of the patterns and are active, or on their way there."""
     if not units:
         return []
     command = ["systemctl", "show", "--property=Id,ActiveState", *units]

@@ -283,6 +283,7 @@ def answer(questions: dict[str, Any]) -> dict[str, Any]:
         "packages_broken": packages_broken(),
         "firewall": Path("/etc/systemd/system/ibgateway-firewall.service").exists(),
         "differing": differing(questions["wanted"]),
+        "seen": {path: present for path in questions["shown"] if (present := _present(Path(path)))},
         "instances": instances(Path("/etc/ibgateway")),
         "leftover": [path for path in questions["unwanted"] if os.path.lexists(path)],
         "releases": releases(Path("/opt/ibgateway/releases")),

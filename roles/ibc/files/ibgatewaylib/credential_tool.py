@@ -1,6 +1,6 @@
-"""Keep one systemd credential encrypted on disk, and say whether that changed anything.
+"""Keep systemd credentials encrypted on disk, and say whether that changed anything.
 
-The secret comes on standard input and goes nowhere but into `systemd-creds`: not into an argument, the
+The secrets come on standard input and go nowhere but into `systemd-creds`: not into an argument, the
 environment, a message or a temporary file.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -22,7 +23,11 @@ Examples:
   printf %s "$SECRET" | credential set --name password --file /etc/ibgateway/live/credentials/password.cred
   … credential set --name password --file … --check     says what would happen, writes nothing
 
-Prints `changed` or `unchanged`. Exit codes: 0 done, 1 failed (standard error says why), 2 usage.
+  … credential set-all < SECRETS      several: a JSON object of files' paths, each with its secret;
+                                      a credential has the name of its file, without the suffix
+
+`set` prints `changed` or `unchanged`, `set-all` the paths that changed, as JSON: {"changed": […]}.
+Exit codes: 0 done, 1 failed (standard error says why), 2 usage.
 """
 
 
@@ -144,24 +149,51 @@ def main(argv: list[str]) -> int:
         "--name", required=True, help="the credential's name, as LoadCredentialEncrypted= has it"
     )
     setting.add_argument("--file", required=True, type=Path, help="the encrypted file")
-    setting.add_argument("--check", action="store_true", help="say what would happen, write nothing")
+    every = commands.add_parser("set-all", help="keep several as given on standard input")
+    for command in (setting, every):
+        command.add_argument("--check", action="store_true", help="say what would happen, write nothing")
     options = parser.parse_args(argv)
-    if not _NAME.fullmatch(options.name):
-        parser.error("--name may hold letters, digits, '.', '_' and '-' only")
-    if not options.file.is_absolute():
-        parser.error("--file must be an absolute path")
+    given = sys.stdin.buffer.read(_LIMIT + 1)
+    if len(given) > _LIMIT:
+        print("credential: standard input is larger than 1 MiB: pass the secret there", file=sys.stderr)
+        return 1
+    secrets = _several(given, parser) if options.command == "set-all" else {}
+    if options.command == "set":
+        _check_file(options.name, options.file, parser)
+        secrets = {options.file: (options.name, given.removesuffix(b"\n"))}
 
-    secret = sys.stdin.buffer.read(_LIMIT + 1).removesuffix(b"\n")
-    if not secret or len(secret) > _LIMIT:
-        print(
-            f"credential {options.name}: standard input is empty or larger than 1 MiB: pass the secret there",
-            file=sys.stderr,
-        )
-        return 1
-    try:
-        changed = keep(secret, options.name, options.file, check=options.check)
-    except Failed as failed:
-        print(f"credential {options.name}: {failed}", file=sys.stderr)
-        return 1
-    print("changed" if changed else "unchanged")
+    changed = []
+    for file, (name, secret) in secrets.items():
+        if not secret:
+            print(f"credential {name}: there is no secret: pass it on standard input", file=sys.stderr)
+            return 1
+        try:
+            if keep(secret, name, file, check=options.check):
+                changed.append(str(file))
+        except Failed as failed:
+            print(f"credential {name}: {failed}", file=sys.stderr)
+            return 1
+    if options.command == "set-all":
+        print(json.dumps({"changed": changed}))
+    else:
+        print("changed" if changed else "unchanged")
     return 0
+
+
+def _several(given: bytes, parser: argparse.ArgumentParser) -> dict[Path, tuple[str, bytes]]:
+    """Return the files with name and secret of each."""
+    try:
+        files = {Path(path): secret.encode() for path, secret in json.loads(given).items()}
+    except (ValueError, AttributeError):
+        # Without its reason, which may quote what was given.
+        parser.error("standard input must hold a JSON object of paths, each with a text")
+    for file in files:
+        _check_file(file.stem, file, parser)
+    return {file: (file.stem, secret) for file, secret in files.items()}
+
+
+def _check_file(name: str, file: Path, parser: argparse.ArgumentParser) -> None:
+    if not _NAME.fullmatch(name):
+        parser.error(f"a credential's name may hold letters, digits, '.', '_' and '-' only, not {name!r}")
+    if not file.is_absolute():
+        parser.error(f"a credential's file must be an absolute path, not {str(file)!r}")

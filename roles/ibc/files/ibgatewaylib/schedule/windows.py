@@ -61,18 +61,15 @@ class Window:
         span = timedelta(days=self.end // 1440 + 1)
         day = datetime.fromtimestamp(start, self.zone).date() - span
         last = datetime.fromtimestamp(end, self.zone).date() + timedelta(days=1)
-        step = timedelta(days=1)
+        step = 1
         if self.day is not None:
             day += timedelta(days=(self.day - day.weekday()) % 7)
-            step = timedelta(days=7)
-        found = []
-        while day <= last:
-            opens = zones.instants(self.zone, zones.wall_time(day, self.start))[0]
-            closes = zones.instants(self.zone, zones.wall_time(day, self.end))[1]
-            if closes > start and opens < end:
-                found.append((opens, closes))
-            day += step
-        return found
+            step = 7
+        days = range(0, (last - day).days + 1, step)
+        opening = zones.readings(self.zone, day, self.start, days)
+        closing = zones.readings(self.zone, day, self.end, days)
+        times = ((opens, closes) for (opens, _), (_, closes) in zip(opening, closing, strict=True))
+        return [(opens, closes) for opens, closes in times if closes > start and opens < end]
 
 
 class RegionWindows:

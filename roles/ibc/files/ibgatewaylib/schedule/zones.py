@@ -6,11 +6,14 @@ Instants are whole seconds since 1970 UTC; wall times are naive datetimes.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY = 86400
+# More than any zone's offset and the longest jump of its clocks (Samoa's, a day) together.
+_NEAR = 3 * DAY
 
 # Names outside these are abbreviations, which follow no summer time (EST) or are unknown to systemd (ET), or
 # old aliases that Debian 13 moved to the package tzdata-legacy (US/Eastern).
@@ -64,6 +67,31 @@ def instants(zone: tzinfo, wall: datetime) -> tuple[int, int]:
     first = int(wall.replace(tzinfo=zone).timestamp())
     second = int(wall.replace(tzinfo=zone, fold=1).timestamp())
     return (first, second) if first <= second else (second, first)
+
+
+def readings(zone: tzinfo, first: date, minutes: int, days: range) -> Iterator[tuple[int, int]]:
+    """Yield `instants` of one wall time on many days, and ask the zone only near its changes.
+
+    Args:
+        zone: of the wall time.
+        first: the day from which `days` counts.
+        minutes: after 00:00; more than a day's minutes run on.
+        days: ascending.
+    """
+    if not days:
+        return
+    begin = first + timedelta(days=days[0] - 5)
+    turns = changes(zone, begin, first + timedelta(days=days[-1] + minutes // 1440 + 6))
+    shift, passed = offset(zone, midnight(begin)), 0
+    wall = midnight(first) + minutes * 60
+    for number in days:
+        local = wall + number * DAY
+        while passed < len(turns) and turns[passed][0] + _NEAR <= local:
+            shift, passed = turns[passed][2], passed + 1
+        if passed < len(turns) and turns[passed][0] - _NEAR < local:
+            yield instants(zone, wall_time(first + timedelta(days=number), minutes))
+        else:
+            yield local - shift, local - shift
 
 
 def exact(zone: tzinfo, wall: datetime) -> int | None:
