@@ -11,7 +11,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles" / "ibc" / "
 from ibgatewaylib import ctl_codes, releases
 
 DOWN = ("inactive", "failed")
-UNCHANGED, DONE, WAITS, LEFT = "unchanged", "done", "waits", "left"
+UNCHANGED = "unchanged"
+DONE = "done"
+WAITS = "waits"
+LEFT = "left"
 
 States = Iterable[Mapping[str, Any]]
 Switched = Mapping[str, Mapping[str, Mapping[str, str]]]
