@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -493,7 +493,9 @@ def test_a_run_that_changes_nothing_asks_the_host_three_things():
     ]
 
 
-def test_a_host_as_it_shall_be_has_no_differences():
+@pytest.fixture(scope="module")
+def good() -> dict[str, Any]:
+    """What look.py says of a host as it shall be."""
     bare = Role()
     files = {
         file["dest"]: [_sha256(file["content"]), file["mode"], file["owner"]]
@@ -503,7 +505,73 @@ def test_a_host_as_it_shall_be_has_no_differences():
         place["dest"]: ["directory", place["mode"], place["owner"]]
         for place in bare.value("_alerting_directories")
     }
-    done = Role(host=BARE | {"files": files, "venv": bare.value("_alerting_venv")})
+    users = {user: ["root", *groups] for user, groups in bare.value("_alerting_users").items()}
+    venv = bare.value("_alerting_venv")
+    return BARE | {
+        "files": files,
+        "venv": venv,
+        "environments": [venv],
+        "users": users,
+        "group": True,
+    }
+
+
+PARTS = ("install", "configure", "service")
+
+
+def included(host: dict[str, Any]) -> list[str]:
+    """The task files that a run needs."""
+    differing = Role(host=host).value("_alerting_differing")
+    return Role(host=host, _alerting_differs=differing, _alerting_checks_later=True).included(*PARTS)
+
+
+def test_a_host_as_it_shall_be_needs_nothing(good: dict[str, Any]):
+    assert included(good) == []
+
+
+def test_a_bare_host_needs_everything():
+    assert included(BARE) == ["accounts.yml", "environment.yml", "program.yml", "units.yml"]
+
+
+@pytest.mark.parametrize(
+    ("host", "file"),
+    [
+        ({"group": False}, "accounts.yml"),
+        ({"users": {"ibgateway-watch": ["ibgateway", "ibgateway-alerting"]}}, "accounts.yml"),
+        ({"venv": "python3.11-0"}, "environment.yml"),
+        ({"environments": ["python3.11-0"]}, "environment.yml"),
+        ({"compiled": False}, "program.yml"),
+    ],
+)
+def test_what_differs_is_seen_to(good: dict[str, Any], host: dict[str, Any], file: str):
+    assert included(good | host) == [file]
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("/opt/ibgateway-alerting", "accounts.yml"),
+        ("/opt/ibgateway-alerting/ibgateway_alerting/store.py", "program.yml"),
+        ("/opt/ibgateway-alerting/ibgateway_alerting/gone.py", "program.yml"),
+        ("/usr/local/share/doc/ibgateway/runbook.md", "program.yml"),
+        ("/etc/systemd/system/ibgateway-watch.service", "units.yml"),
+    ],
+)
+def test_a_file_that_differs_is_seen_to(good: dict[str, Any], path: str, file: str):
+    files = good["files"] | {path: ["x", "0644", "root:root"]}
+    assert included(good | {"files": files}) == [file]
+
+
+def test_the_look_at_the_host_finds_whatever_the_role_puts_there(good: dict[str, Any]):
+    role = Role()
+    package = f"{role.value('_alerting_package')}/"
+    patterns = role.value("_alerting_questions")["files"]
+    paths = [path for path in good["files"] if not path.startswith(package)]
+    assert [path for path in paths if not any(PurePath(path).match(item) for item in patterns)] == []
+
+
+def test_a_host_as_it_shall_be_has_no_differences(good: dict[str, Any]):
+    done = Role(host=good)
     assert done.value("_alerting_differing") == {
         "programs": [],
         "configuration": [],
@@ -511,7 +579,7 @@ def test_a_host_as_it_shall_be_has_no_differences():
         "leftover": [],
     }
     assert done.value("_alerting_directories_differing") == []
-    assert bare.value("_alerting_directories_differing") == [
+    assert Role().value("_alerting_directories_differing") == [
         "/opt/ibgateway-alerting",
         "/etc/ibgateway-alerting",
     ]

@@ -77,6 +77,18 @@ class Role:
         """
         return str(self._render((self.path / "templates" / name).read_text(), more))
 
+    def included(self, *steps: str) -> list[str]:
+        """Return the task files that a run would include.
+
+        Args:
+            *steps: the files, without suffix, whose includes are asked for.
+        """
+        found = []
+        for task in (task for step in steps for task in loaded(self.path / f"tasks/{step}.yml")):
+            if "ansible.builtin.include_tasks" in task and self._templar.evaluate_conditional(task["when"]):
+                found.append(task["ansible.builtin.include_tasks"])
+        return found
+
     def _render(self, text: str, more: dict[str, Any]) -> Any:
         templar = self._templar.copy_with_new_env(
             available_variables=self._templar.available_variables | more

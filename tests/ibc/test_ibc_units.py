@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
+from typing import Any
 
 import pytest
 from ibgatewaylib.ctl_acts import UNITS as ACT_UNITS
@@ -246,6 +249,87 @@ def test_the_look_at_the_host_finds_whatever_the_role_puts_there() -> None:
     assert [path for path in paths if not any(PurePath(path).match(item) for item in asked["files"])] == []
     units = role.value("_ibc_boot_units + _ibc_timer_names")
     assert [unit for unit in units if not any(fnmatch(unit, item) for item in asked["units"])] == []
+
+
+@pytest.fixture(scope="module")
+def good() -> dict[str, Any]:
+    """What look.py says of a host as it shall be."""
+    role = role_with()
+    names = role.value("_ibc_boot_units + _ibc_timer_names")
+    return {
+        "releases": {"3.25.0": "ab" * 32},
+        "files": {
+            file["dest"]: [hashlib.sha256(file["content"].encode()).hexdigest(), file["mode"], file["owner"]]
+            for file in role.value("_ibc_library_files + _ibc_configuration + _ibc_units")
+        },
+        "compiled": True,
+        "timers": [],
+        "enabled": names,
+        "active": names,
+        "members": {"ibgateway-operators": ["anna"], "ibgateway-alerting": ["anna"], "ibgateway": ["anna"]}
+        | {"systemd-journal": ["anna"]},
+        "peers": {},
+    }
+
+
+def included(host: dict[str, Any], differing: Iterable[str] = (), leftover: Iterable[str] = ()) -> list[str]:
+    """The task files that a run needs.
+
+    Args:
+        host: what look.py says.
+        differing: the files of the instances and for systemd that the preflight found to differ.
+        leftover: the timers that nothing wants.
+    """
+    role = role_with(
+        ibc_artifacts={"3.25.0": {"url": "https://host/ibc.zip", "sha256": "ab" * 32, "size": 1}},
+        ibc_operators=["anna"],
+        _ibc_host=host,
+        _ibc_differing=list(differing),
+        _ibc_timers_seen={"wanted": [], "leftover": list(leftover)},
+        _ibc_starts_later=True,
+    )
+    return role.included("install", "configure", "service")
+
+
+def test_a_host_as_it_shall_be_needs_nothing(good: dict[str, Any]) -> None:
+    assert included(good) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "file"),
+    [
+        ({"releases": {}}, "releases.yml"),
+        ({"compiled": False}, "library.yml"),
+        ({"members": {}}, "operators.yml"),
+    ],
+)
+def test_what_differs_is_seen_to(good: dict[str, Any], host: dict[str, Any], file: str) -> None:
+    assert included(good | host) == [file]
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("/usr/local/lib/ibgateway/ibgatewaylib/launcher.py", "library.yml"),
+        ("/usr/local/lib/ibgateway/ibgatewaylib/gone.py", "library.yml"),
+        ("/usr/local/bin/ibgatewayctl", "library.yml"),
+        ("/etc/ibgateway/live/ibc.ini", "instances.yml"),
+        ("/etc/ibgateway/reset-windows.json", "instances.yml"),
+        ("/etc/systemd/system/ibgateway@.service", "units.yml"),
+    ],
+)
+def test_a_file_that_differs_is_seen_to(good: dict[str, Any], path: str, file: str) -> None:
+    files = good["files"] | {path: ["x", "0644", "root:root"]}
+    assert included(good | {"files": files}, [path]) == [file]
+
+
+def test_a_timer_that_nothing_wants_is_seen_to(good: dict[str, Any]) -> None:
+    assert included(good, leftover=["ibgateway-login@paper.timer"]) == ["units.yml"]
+
+
+def test_who_is_no_operator_any_more_is_seen_to(good: dict[str, Any]) -> None:
+    members = good["members"] | {"ibgateway-operators": ["anna", "bob"]}
+    assert included(good | {"members": members}) == ["operators.yml"]
 
 
 def test_no_unit_knows_a_credential(units: dict[str, str]) -> None:
