@@ -46,7 +46,7 @@ HOSTS = {
         changed("Say which display each instance has", item="live"),
         changed("Stop the timers", item="ibgateway-login@paper.timer"),
         changed("Write the firewall's table", "/etc/ibgateway/firewall.nft"),
-        changed("Keep user name and password, encrypted"),
+        changed("Keep user names and passwords, encrypted"),
         restarts=[PENDING],
     ),
     "vps2": host(restarts=[]),
@@ -72,7 +72,7 @@ def test_the_plan_for_programs_names_each_change_and_its_instance() -> None:
     assert [(change["instance"], change["task"]) for change in found["changes"]] == [
         ("", "Say which packages are missing"),
         ("", "Write the firewall's table"),
-        ("", "Keep user name and password, encrypted"),
+        ("", "Keep user names and passwords, encrypted"),
         ("live", WRITE),
         ("live", "Say which display each instance has"),
         ("paper", WRITE),
