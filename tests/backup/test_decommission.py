@@ -173,6 +173,7 @@ WHERE = ("vars", "tasks", "handlers", "templates", "defaults")
 NOT_INSTALLED = {
     "etc/systemd/system",
     "etc/systemd/system/",
+    "etc/systemd/system/ibgateway",  # what comes before * where the host is looked at
     "etc/polkit-1/rules.d",
     "var/lib/systemd",
     "var/lib/",
