@@ -82,10 +82,14 @@ def collect(release: str, name: str, base: Path = TESTBED) -> int:
 
 
 def _drop_older(pool: Path, name: str) -> None:
-    """Keep two builds of a package (two sources may disagree for a day), so that the pool stays small."""
+    """Keep two builds of a package (two sources may disagree for a day), so that the pool stays small.
+
+    apt gives a package the time at which it was published; an older build that a host still has never drives out
+    a newer one.
+    """
     package, _, rest = name.partition("_")
     architecture = rest.rpartition("_")[2]
-    same = sorted(pool.glob(f"{package}_*_{architecture}"), key=lambda path: path.stat().st_ctime_ns)
+    same = sorted(pool.glob(f"{package}_*_{architecture}"), key=lambda path: path.stat().st_mtime_ns)
     for old in same[:-2]:
         old.unlink()
 
