@@ -9,7 +9,7 @@ the memory what the database says.
 
 from __future__ import annotations
 
-import json
+import copy
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -94,7 +94,7 @@ class Brain:
         self._quiet = dict(quiet) if quiet is not None else {n: Quiet(i) for n, i in instances.items()}
         self._incidents = Incidents(rules, store, self)
         self._presses = presses.Presses(settings, store, self.views, actions, self._incidents.find)
-        self._saved: dict[str, str] = {}
+        self._saved: dict[str, dict[str, Any]] = {}
         self._seen: dict[tuple[str, str], tuple[Any, str]] = {}
         self._moments: dict[str, float] = {}
         self._look = 0.0
@@ -300,10 +300,10 @@ class Brain:
 
     def _keep(self, name: str, kept: InstanceView | HostView) -> None:
         content = kept.as_dict()
-        text = json.dumps(content)
-        if self._saved.get(name) != text:
+        # Looks are many and changes few: to compare costs a fifth of writing it as JSON.
+        if self._saved.get(name) != content:
             self._store.remember(f"view:{name}", content)
-            self._saved[name] = text
+            self._saved[name] = copy.deepcopy(content)
 
     # --- reviews ------------------------------------------------------------------------------------------
 
