@@ -7,8 +7,8 @@ import os
 import socket
 from contextlib import suppress
 
-_FIRST, _PER_WORKER = 10_000, 1_200
-"""Below those that the kernel gives to connections (ip_local_port_range); a part for each worker of xdist."""
+_FIRST, _PER_FORK = 10_000, 1_200
+"""Below those that the kernel gives to connections (ip_local_port_range); a part for each of pytest_forks."""
 _numbers = itertools.count(os.getpid())
 
 
@@ -17,9 +17,9 @@ def free_port() -> int:
 
     One that the kernel chooses, as for port 0, need not be: it gives it to the next connection, too.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    fork = int(os.environ.get("PYTEST_FORK", "0"))
     while True:
-        port = _FIRST + worker * _PER_WORKER + next(_numbers) % _PER_WORKER
+        port = _FIRST + fork * _PER_FORK + next(_numbers) % _PER_FORK
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -10,17 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from scripts.lib import results
+from scripts.lib import results, scratch
+from scripts.lib.needs import Needs
 from scripts.lib.results import Result
 from testbed.lib import workshop
 from testbed.lib.paths import CACHE, LOGS, ROOT
 from testbed.lib.progress import UserError, run_step, say
 
 REPORTS = CACHE / "results"
-# Most unit tests wait for a process most of their time, so more of them than cores run at once.
-AT_ONCE = ("-n", "5", "--dist", "worksteal")
-# Linters, and scenarios, beside each other on two cores: three scenarios use both of them up.
-BESIDE_EACH_OTHER = 3
+# Many unit tests wait for a process most of their time, so more of them than cores run at once.
+FORKS, TESTS_AT_A_TIME = 5, 8
+# Linters, and scenarios, beside each other on two cores: four scenarios use both of them up.
+BESIDE_EACH_OTHER = 4
 # Begun first and in this order, so that the last of them does not run alone.
 LONGEST = ("upgrade", "interrupted", "alerting", "session")
 STAGES = ("lint", "unit", "playbooks", "real-ibc", "molecule")
@@ -89,8 +90,6 @@ def lint_commands(root: Path = ROOT) -> dict[str, list[str]]:
         # Takes longer than the others together, which run beside it. Has ansible-playbook check the syntax of
         # each playbook and role, so that there is no step of its own for that.
         "ansible-lint": ["ansible-lint", "--strict", "--nocolor"],
-        # Every test can be loaded. It compiles them, too; otherwise each worker of the unit tests does that.
-        "pytest --collect-only": [sys.executable, "-m", "pytest", "tests", "--collect-only", "--quiet"],
         "ruff check": ["ruff", "check", ".", *programs["python"]],
         "ruff format": ["ruff", "format", "--check", ".", *programs["python"]],
         "shellcheck": ["shellcheck", "--external-sources", *programs["shell"]],
@@ -145,14 +144,20 @@ def playbooks() -> list[Result]:
 
 def _tests(name: str, title: str, marks: str) -> list[Result]:
     report = _report(name)
-    command = [sys.executable, "-m", "pytest", "tests", "-q", "-m", marks, f"--junitxml={report}", *AT_ONCE]
+    command = [sys.executable, "-m", "scripts.lib.pytest_forks", str(FORKS), str(TESTS_AT_A_TIME)]
+    command += ["tests", "-q", "-m", marks, f"--junitxml={report}"]
     begin = time.monotonic()
-    code = run_step(title, command, LOGS / f"{name}.log", env=_compiling(), cwd=ROOT, show=True)
+    with scratch.in_memory() as there:
+        environment = {**_compiling(), **there}
+        code = run_step(title, command, LOGS / f"{name}.log", env=environment, cwd=ROOT, show=True)
     return [results.read_junit(report, name, time.monotonic() - begin, code)]
 
 
-def real_ibc() -> list[Result]:
+def real_ibc(needs: Needs) -> list[Result]:
     """Run the tests in which real IBC drives the simulated Gateway, in a container with Java and an X server.
+
+    Args:
+        needs: makes the engine and the artifacts.
 
     Returns:
         Two rows: what the tests need, and the tests.
@@ -160,16 +165,16 @@ def real_ibc() -> list[Result]:
     Raises:
         UserError: no engine, or no image.
     """
-    rows = [_make("real-ibc: artifacts", ["testbed/engine", "up"], ["testbed/artifacts"])]
-    if rows[0].failures:
-        return rows
+    made = needs.of("real-ibc")
+    if made.failures:
+        return [made]
     report = _report("real-ibc")
     begin = time.monotonic()
     code = workshop.run_tests("Real IBC and the simulated Gateway", report, LOGS / "real-ibc.log")
     row = results.read_junit(report, "real-ibc", time.monotonic() - begin, code)
     if row.skipped:
         row.failures.append(f"{row.skipped} tests of real IBC skipped what is here for certain")
-    return [*rows, row]
+    return [made, row]
 
 
 def scenarios(root: Path = ROOT) -> list[str]:
@@ -186,38 +191,23 @@ def scenarios(root: Path = ROOT) -> list[str]:
     return [*first, *(name for name in names if name not in first)]
 
 
-def molecule(chosen: Sequence[str] = ()) -> list[Result]:
+def molecule(needs: Needs, chosen: Sequence[str] = ()) -> list[Result]:
     """Run scenarios on real hosts.
 
     Args:
+        needs: makes the engine, the artifacts and the images.
         chosen: names; all when empty.
 
     Returns:
-        Two rows each: the sequence of steps, and the tests inside its verify step.
-
-    Raises:
-        UserError: there is no such scenario, or no engine.
+        A row for what they need, then two rows each: the sequence of steps, and the tests of its verify step.
     """
-    known = scenarios()
-    for name in chosen:
-        if name not in known:
-            raise UserError(f"there is no scenario {name!r}: choose from {', '.join(known)}.")
-    rows = [
-        _make(
-            "hosts",
-            ["testbed/engine", "up"],
-            ["testbed/artifacts"],
-            ["testbed/host", "clients"],
-            ["testbed/host", "image", "bookworm"],
-            ["testbed/host", "image", "trixie"],
-        )
-    ]
-    if rows[0].failures:
-        return rows
-    names = list(chosen or known)
+    made = needs.of("molecule")
+    if made.failures:
+        return [made]
+    names = list(chosen or scenarios())
     # Each has hosts of its own, and waits for them most of its time. Some need what the first one leaves.
     waiting = [name for name in names[1:] if begins_converged(name)]
-    return rows + [row for found in _side_by_side(_scenario, names, waiting) for row in found]
+    return [made, *(row for found in _side_by_side(_scenario, names, waiting) for row in found)]
 
 
 def begins_converged(name: str, root: Path = ROOT) -> bool:
@@ -259,23 +249,6 @@ def _side_by_side(
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _make(title: str, *commands: list[str]) -> Result:
-    """Make what tests share, where its progress can be seen; inside a playbook it could not."""
-    begin = time.monotonic()
-    row = Result(title, 0.0)
-    for command in commands:
-        name = " ".join(command)
-        done = subprocess.run([sys.executable, *command], cwd=ROOT, env=_environment(), check=False)
-        if done.returncode < 0 or done.returncode == 130:
-            raise KeyboardInterrupt
-        if done.returncode != 0:
-            row.failures.append(name)
-            break
-        row.passed += 1
-    row.seconds = time.monotonic() - begin
-    return row
 
 
 def _scenario(name: str, stop: threading.Event | None = None) -> list[Result]:
@@ -335,13 +308,16 @@ def plan(words: Sequence[str]) -> list[tuple[str, list[str]]]:
         (stage, its arguments) in order; all stages when there are no words.
 
     Raises:
-        UserError: a word that is no stage.
+        UserError: a word that is no stage, or no scenario.
     """
     chosen: list[tuple[str, list[str]]] = []
+    known = scenarios()
     for word in words:
         if word in STAGES:
             chosen.append((word, []))
         elif chosen and chosen[-1][0] == "molecule":
+            if word not in known:
+                raise UserError(f"there is no scenario {word!r}: choose from {', '.join(known)}.")
             chosen[-1][1].append(word)
         else:
             raise UserError(f"there is no stage {word!r}: choose from {', '.join(STAGES)}.")
@@ -363,24 +339,25 @@ def main(words: Sequence[str]) -> int:
         print(f"ERROR: {error}", file=sys.stderr)
         return 2
     rows: list[Result] = []
-    run: dict[str, Callable[[list[str]], list[Result]]] = {
-        "lint": lambda _: lint(),
-        "unit": lambda _: unit(),
-        "playbooks": lambda _: playbooks(),
-        "real-ibc": lambda _: real_ibc(),
-        "molecule": molecule,
-    }
     interrupted = False
-    for stage, arguments in stages:
-        begin = time.monotonic()
-        try:
-            rows += run[stage](arguments)
-        except UserError as error:
-            rows.append(Result(stage, time.monotonic() - begin, failures=[str(error)]))
-        except KeyboardInterrupt:
-            rows.append(Result(stage, time.monotonic() - begin, failures=["interrupted"]))
-            interrupted = True
-            break
+    with Needs([stage for stage, _ in stages], _environment()) as needs:
+        run: dict[str, Callable[[list[str]], list[Result]]] = {
+            "lint": lambda _: lint(),
+            "unit": lambda _: unit(),
+            "playbooks": lambda _: playbooks(),
+            "real-ibc": lambda _: real_ibc(needs),
+            "molecule": lambda names: molecule(needs, names),
+        }
+        for stage, arguments in stages:
+            begin = time.monotonic()
+            try:
+                rows += run[stage](arguments)
+            except UserError as error:
+                rows.append(Result(stage, time.monotonic() - begin, failures=[str(error)]))
+            except KeyboardInterrupt:
+                rows.append(Result(stage, time.monotonic() - begin, failures=["interrupted"]))
+                interrupted = True
+                break
     say(results.summary(rows))
     if interrupted:
         return 130

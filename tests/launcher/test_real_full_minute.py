@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workshop
 STOPPED, RELAUNCH = 0, 75
 
 
-@pytest.mark.xdist_group("restart")
+@pytest.mark.together("restart")
 def test_api_that_does_not_answer_is_met_with_ibcs_restart(real):
     box = real()
     box.scenario("push=wait")
@@ -32,7 +32,7 @@ def test_api_that_does_not_answer_is_met_with_ibcs_restart(real):
     _comes_back_without_a_login(box)
 
 
-@pytest.mark.xdist_group("pause")
+@pytest.mark.together("pause")
 def test_pause_keeps_the_session(real):
     box = real()
     box.scenario()

@@ -15,7 +15,7 @@ BUILD = FOLDER / "build"
 
 def pytest_collection_modifyitems(items):
     """What takes longest goes first, so that the rest runs beside it; it has a group of its own for that."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    items.sort(key=lambda item: item.get_closest_marker("together") is None)
 
 
 def artifact(name):

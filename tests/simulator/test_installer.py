@@ -8,7 +8,7 @@ import pytest
 from simulator_source import FOLDER
 
 # In one worker, for the installers take a while to build.
-pytestmark = [pytest.mark.workshop, pytest.mark.xdist_group("installers")]
+pytestmark = [pytest.mark.workshop, pytest.mark.together("installers")]
 
 BUILD = FOLDER / "build"
 
