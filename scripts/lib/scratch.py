@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - nothing is put there but a folder that only its owner may use
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a new name is made there
 ROOM = 1 << 30  # bytes; the unit tests write 0.13 GB
 
 
@@ -27,6 +27,7 @@ def in_memory(place: Path = MEMORY, room: int = ROOM) -> Iterator[dict[str, str]
         return
     # A short name, for the paths of sockets have at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="ibgw-", dir=place, ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # some tests become another user
         yield {"TMPDIR": folder}
 
 

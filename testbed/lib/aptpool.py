@@ -84,8 +84,8 @@ def collect(release: str, name: str, base: Path = TESTBED) -> int:
 def _drop_older(pool: Path, name: str) -> None:
     """Keep two builds of a package (two sources may disagree for a day), so that the pool stays small.
 
-    apt gives a package the time at which it was published; an older build that a host still has never drives out
-    a newer one.
+    apt gives a package the time at which it was published; an older build that a host still has never drives
+    out a newer one.
     """
     package, _, rest = name.partition("_")
     architecture = rest.rpartition("_")[2]

@@ -30,6 +30,7 @@ def test_a_folder_while_it_is_needed(memory):
         assert folder.parent == memory()
         told = subprocess.check_output(["mktemp"], env={**os.environ, **environment}, text=True)
         assert Path(told.strip()).parent == folder
+        assert folder.stat().st_mode & 0o777 == 0o711
     assert list(memory().iterdir()) == []
 
 
