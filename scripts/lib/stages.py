@@ -1,4 +1,4 @@
-"""The stages of scripts/test: lint, unit, playbooks, real-ibc, molecule."""
+"""The stages of scripts/test: lint, unit, processes, real-ibc, molecule."""
 
 import os
 import subprocess
@@ -23,8 +23,8 @@ FORKS, TESTS_AT_A_TIME = 5, 8
 # Linters, and scenarios, beside each other on two cores: four scenarios use both of them up.
 BESIDE_EACH_OTHER = 4
 # Begun first and in this order, so that the last of them does not run alone.
-LONGEST = ("upgrade", "interrupted", "alerting", "session")
-STAGES = ("lint", "unit", "playbooks", "real-ibc", "molecule")
+LONGEST = ("upgrade", "interrupted", "alerting", "debian-upgrade", "session")
+STAGES = ("lint", "unit", "processes", "real-ibc", "molecule")
 Named = TypeVar("Named")
 Found = TypeVar("Found")
 GENERATED = {".git", ".cache", ".ansible", "__pycache__"}
@@ -125,21 +125,21 @@ def _linter(named: tuple[str, list[str]], stop: threading.Event) -> int:
 
 
 def unit() -> list[Result]:
-    """Run the tests that need no host, but for those of scripts/ops that run playbooks.
+    """Run the tests that need no host and start none of our programs.
 
     Returns:
         One row.
     """
-    return _tests("unit", "Unit tests", "not workshop and not playbooks")
+    return _tests("unit", "Unit tests", "not workshop and not processes")
 
 
-def playbooks() -> list[Result]:
-    """Run the tests of scripts/ops in which ansible-playbook works on this machine.
+def processes() -> list[Result]:
+    """Run the tests that start launcher, watcher, notifier or ansible-playbook on this machine.
 
     Returns:
         One row.
     """
-    return _tests("playbooks", "Tests that run playbooks on this machine", "playbooks")
+    return _tests("processes", "Tests that start our programs on this machine", "processes")
 
 
 def _tests(name: str, title: str, marks: str) -> list[Result]:
@@ -344,7 +344,7 @@ def main(words: Sequence[str]) -> int:
         run: dict[str, Callable[[list[str]], list[Result]]] = {
             "lint": lambda _: lint(),
             "unit": lambda _: unit(),
-            "playbooks": lambda _: playbooks(),
+            "processes": lambda _: processes(),
             "real-ibc": lambda _: real_ibc(needs),
             "molecule": lambda names: molecule(needs, names),
         }

@@ -175,8 +175,13 @@ loop.PING_SECONDS = 0.2  # how often it tells how it is, and its patience with a
 def main(config, *arguments):
     return notifier.main(Path(config), arguments)
 """
+# What a start of its own takes longest for; of the certificates, no test meets TLS.
 IMPORTS = """
+import functools
+from httpx._transports import default as transports
 from ibgateway_alerting.notify import apprise_channel, apprise_plugins, presses, telegram_channel
+transports.create_ssl_context = functools.cache(transports.create_ssl_context)
+transports.create_ssl_context(verify=True, cert=None, trust_env=True)
 """
 
 

@@ -16,6 +16,8 @@ from ibgateway_alerting.model import EDIT_OR_SEND, Button, Message
 from ibgateway_alerting.store import SET_ASIDE, Store
 from notify_tools import IMPORTS, PROGRAM, TOKEN, USER, FakePhone, Notifier, wait_for
 
+pytestmark = pytest.mark.processes
+
 PUSH = Button("push", "Send me the push", "ABCDEFGHABCDEFGH")
 
 

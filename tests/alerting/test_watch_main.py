@@ -309,6 +309,7 @@ def world(make_settings, tmp_path: Path, clock: FakeClock) -> Path:
     return tmp_path
 
 
+@pytest.mark.processes
 def test_killed_anywhere_nothing_is_lost_and_nothing_told_twice(world: Path, clock: FakeClock, run_watcher):
     """Kill it at each of 8 steps of the whole run, then let it finish: the outbox is the same."""
     _, said = run_watcher(world, clock(), at=-1)
@@ -333,6 +334,7 @@ def test_killed_anywhere_nothing_is_lost_and_nothing_told_twice(world: Path, clo
     assert killed >= 8
 
 
+@pytest.mark.processes
 def test_killed_again_and_again(world: Path, clock: FakeClock, run_watcher):
     run_watcher(world, clock(), at=-1)
     expected = outbox(world / "alerting.sqlite")
@@ -407,6 +409,7 @@ def systemd(tmp_path: Path):
     made.socket.close()
 
 
+@pytest.mark.processes
 def test_process_from_start_to_stop(settings: Settings, systemd: Notified, tmp_path: Path):
     text = f"""
         import sys

@@ -345,6 +345,7 @@ def main(archive, root, left):
 """
 
 
+@pytest.mark.processes
 def test_killed_anywhere_each_instance_is_old_or_new_and_the_next_run_heals(
     host: HostFolder, another: HostFolder, archive: Path, tmp_path: Path
 ):

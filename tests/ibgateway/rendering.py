@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import compiled_once
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar, trust_as_template
@@ -14,6 +15,7 @@ from ansible.utils.collection_loader import AnsibleCollectionConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "ibgateway"
+compiled_once.install()
 
 # What probe.py says of a host in good order, with the release installed.
 HOST = {

@@ -72,6 +72,7 @@ def vaulted(secret: str) -> str:
     return "\n".join(["!vault |", *(f"            {line}" for line in lines)])
 
 
+@pytest.mark.processes
 def test_a_vaulted_password_arrives_intact_and_unseen(told: tuple[int, str]) -> None:
     _, output = told
     shown = output[output.index("ok: [good] => ") :].removeprefix("ok: [good] => ")

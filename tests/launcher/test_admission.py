@@ -12,6 +12,8 @@ from ibgatewaylib import consent
 from launcher_box import SUCCESS, says
 from test_launcher import ready_steps
 
+pytestmark = pytest.mark.processes
+
 TOKEN = ["version: 3.25.0", "Re-starting session"]
 
 

@@ -14,6 +14,8 @@ from ibgatewaylib import consent, credentials, properties
 from ibgatewaylib.exitcodes import ConfigurationInvalid
 from launcher_box import PASSWORD, SUCCESS, says
 
+pytestmark = pytest.mark.processes
+
 TWO_FACTOR = "Second Factor Authentication"
 RESUMED = ["version: 3.25.0", "Re-starting session", "Login has completed", *SUCCESS[-4:]]
 

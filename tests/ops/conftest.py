@@ -21,10 +21,10 @@ from scripts.lib import ops_playbook, runner  # noqa: E402
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what has a project to run to the stage `playbooks`."""
+    """Leave what has a project to run to the stage `processes`."""
     for item in items:
         if "project" in getattr(item, "fixturenames", ()):
-            item.add_marker("playbooks")
+            item.add_marker("processes")
 
 
 @pytest.fixture

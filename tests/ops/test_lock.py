@@ -80,6 +80,7 @@ def test_the_other_channel(desk: Desk) -> None:
     assert "There is no channel beta: choose one of stable, latest." in desk.said()
 
 
+@pytest.mark.processes
 def test_ansible_reads_the_lock_as_the_inventorys_variables(desk: Desk) -> None:
     desk.run()
     command = [Path(sys.executable).parent / "ansible-inventory", "-i", desk.inventory, "--host", "vps1"]

@@ -18,7 +18,7 @@ from stand_in import sealed
 
 from scripts.lib import runner
 
-pytestmark = pytest.mark.playbooks
+pytestmark = pytest.mark.processes
 BIN = Path(sys.executable).parent
 LOCAL = "{ansible_connection: local, ansible_python_interpreter: '{{ ansible_playbook_python }}'}"
 SECONDS = 60

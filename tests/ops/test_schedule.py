@@ -91,6 +91,7 @@ def options(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+@pytest.mark.processes
 def test_the_table_is_as_it_was(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ops_schedule.run(options("-i", str(inventory), "--days", "4"), NOW) == 0
     shown = capsys.readouterr()
@@ -98,6 +99,7 @@ def test_the_table_is_as_it_was(inventory: Path, capsys: pytest.CaptureFixture[s
     assert shown.err == ""
 
 
+@pytest.mark.processes
 def test_json_holds_the_same_in_utc(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         ops_schedule.run(options("-i", str(inventory), "--json", "--days", "4", "--limit", "vps2"), NOW) == 0
@@ -111,6 +113,7 @@ def test_json_holds_the_same_in_utc(inventory: Path, capsys: pytest.CaptureFixtu
     assert login["start"] == "2027-03-14T13:30:00+00:00", "09:30 in New York, in summer time since that night"
 
 
+@pytest.mark.processes
 def test_a_schedule_that_cannot_be_kept_is_refused_and_the_others_are_shown(
     listed: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +132,7 @@ def test_windows_of_ones_own_count(listed: Callable[..., None], capsys: pytest.C
     assert "ibc_reset_windows lacks daily, weekend" in capsys.readouterr().err
 
 
+@pytest.mark.processes
 def test_an_inventory_without_gateways_is_refused_in_a_sentence(
     inventory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

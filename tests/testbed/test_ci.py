@@ -40,7 +40,7 @@ def calls(sandbox) -> list[str]:
 
 
 FLOOR = "scripts/test --python 3.11"
-NEWEST = "scripts/test --python 3.13 lint unit playbooks molecule default"
+NEWEST = "scripts/test --python 3.13 lint unit processes molecule default"
 
 
 def test_everything_on_the_floor_then_the_main_scenario_on_the_newest(ci):

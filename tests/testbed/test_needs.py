@@ -44,7 +44,7 @@ def test_a_stage_need_not_wait_for_what_only_the_next_one_needs(made):
 
 def test_nothing_is_made_for_stages_that_need_nothing(made):
     run, _, _ = made
-    with needs.Needs(["lint", "unit", "playbooks"], {}):
+    with needs.Needs(["lint", "unit", "processes"], {}):
         pass
     assert run == []
 

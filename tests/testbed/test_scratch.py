@@ -56,7 +56,7 @@ def test_no_folder_where_there_is_no_such_memory(tmp_path):
         assert environment == {}
 
 
-@pytest.mark.parametrize("stage", [stages.unit, stages.playbooks])
+@pytest.mark.parametrize("stage", [stages.unit, stages.processes])
 def test_tests_are_given_it(stage, monkeypatch):
     given = []
     there = contextlib.nullcontext({"TMPDIR": "/in/memory"})

@@ -56,7 +56,7 @@ def test_the_last_line_counts(tmp_path):
 
 
 def test_all_stages_run_without_words():
-    assert [stage for stage, _ in stages.plan([])] == ["lint", "unit", "playbooks", "real-ibc", "molecule"]
+    assert [stage for stage, _ in stages.plan([])] == ["lint", "unit", "processes", "real-ibc", "molecule"]
 
 
 def test_scenarios_follow_molecule():
@@ -69,7 +69,7 @@ def test_scenarios_follow_molecule():
 def test_an_unknown_stage_is_refused(capsys):
     assert stages.main(["lynt"]) == 2
     assert (
-        "there is no stage 'lynt': choose from lint, unit, playbooks, real-ibc, molecule."
+        "there is no stage 'lynt': choose from lint, unit, processes, real-ibc, molecule."
         in capsys.readouterr().err
     )
 
