@@ -331,7 +331,7 @@ def handler(phone: Phone, script: Script, control: Control, token: str, keep: Ca
             }
             used, _, method = path.removeprefix("/bot").partition("/")
             entry = {"method": method, "given": _readable(given)}
-            plan = script.next(method)
+            plan, clears = script.next(method)
             status, answer = 0, b""
             if obeyed(plan):
                 status, answer = self._honest(used, method, given)
@@ -344,7 +344,7 @@ def handler(phone: Phone, script: Script, control: Control, token: str, keep: Ca
             if method != "getUpdates" or status != 200 or len(answer) > len(NO_UPDATES):
                 keep({**entry, "status": status, **({"plan": plan} if plan else {})})
             if plan.get("hang"):
-                script.hang(plan["hang"])
+                script.hang(plan["hang"], clears)
             if plan.get("reset") or (plan.get("hang") and not plan.get("ok")):
                 self.close_connection = True
                 reset(self.connection)

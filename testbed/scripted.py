@@ -23,7 +23,7 @@ class Script:
     def __init__(self) -> None:
         self._lock = threading.Condition()
         self._entries: dict[str, list[Json]] = {}
-        self._ended = 0
+        self._clears = 0
 
     def obey(self, given: Json) -> None:
         """Do what a test asks.
@@ -35,25 +35,24 @@ class Script:
         with self._lock:
             if given.get("clear"):
                 self._entries.clear()
-                self._ended += 1
+                self._clears += 1
                 self._lock.notify_all()
             else:
                 self._entries.setdefault(given.get("method", "*"), []).extend(given["answers"])
 
-    def next(self, method: str) -> Json:
-        """What to do with this call; empty for an honest answer."""
+    def next(self, method: str) -> tuple[Json, int]:
+        """What to do with this call, empty for an honest answer; how often the script was cleared before it."""
         with self._lock:
             for name in (method, "*"):
                 entries = self._entries.get(name)
                 if entries:
-                    return entries[0] if entries[0].get("always") else entries.pop(0)
-        return {}
+                    return entries[0] if entries[0].get("always") else entries.pop(0), self._clears
+            return {}, self._clears
 
-    def hang(self, seconds: float) -> None:
-        """Wait so long, or until the script is cleared."""
+    def hang(self, seconds: float, clears: int) -> None:
+        """Wait so long, or until the script has been cleared since it was this number of times."""
         with self._lock:
-            now = self._ended
-            self._lock.wait_for(lambda: self._ended != now, seconds)
+            self._lock.wait_for(lambda: self._clears != clears, seconds)
 
 
 def obeyed(plan: Json) -> bool:

@@ -41,10 +41,10 @@ def handler(path: Path) -> type[BaseHTTPRequestHandler]:
                 script.obey(json.loads(body))
                 self._answer(200)
                 return
-            plan = script.next("*")
+            plan, clears = script.next("*")
             if obeyed(plan):
                 record(path, {"path": self.path, "body": body})
-            script.hang(plan.get("hang", 0))
+            script.hang(plan.get("hang", 0), clears)
             if "hang" in plan or "reset" in plan:
                 self.close_connection = True
                 reset(self.connection)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from forks import Forks
 from ibgateway_alerting.model import EDIT_OR_SEND, Button, Message
+from ibgateway_alerting.notify import lane
+from ibgateway_alerting.notify.telegram_channel import POLL_SECONDS
 from ibgateway_alerting.store import SET_ASIDE, Store
 from notify_tools import IMPORTS, PROGRAM, TOKEN, USER, FakePhone, Notifier, wait_for
 
@@ -72,14 +74,15 @@ def memory_mib(process) -> float:
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def test_a_message_arrives_within_the_second_on_every_channel(make, phone, webhook):
+def test_a_message_arrives_at_once_on_every_channel(make, phone, webhook):
     notifier = make(from_nothing=True, phone=phone.channel, hook=webhook.channel)
     notifier.start_ready()
     began = time.time()
     for channel in ("phone", "hook"):
         queue(notifier, "Gateway died", channel)
     wait_for(lambda: phone.messages() and webhook.titles())
-    assert phone.messages()[0]["date"] - began < 1
+    # Otherwise it goes out when its lane looks by itself, which is five seconds later.
+    assert phone.messages()[0]["date"] - began < lane.LOOK_AGAIN - 1
     assert titles(phone) == webhook.titles() == ["Gateway died"]
     wait_for(lambda: notifier.delivered("phone") and notifier.delivered("hook"))
     assert notifier.end() == 0
@@ -96,7 +99,7 @@ def test_a_press_is_a_row_at_once_and_its_answer_comes_back(make, phone):
     began = time.monotonic()
     query = phone.press(message=1, button=0)
     (press,) = wait_for(notifier.store.unhandled_presses)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < POLL_SECONDS / 2
     notifier.store.answer_press(press.id, "The push is on its way.", accepted=True, now=time.time())
     assert phone.answer(query) == "The push is on its way."
 

@@ -277,7 +277,7 @@ def test_stop_before_the_command_server_listens(box):
     run.wait_for(lambda: box.state_json()["java_pid"])
     began = time.monotonic()
     assert run.stop() == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_maintenance(box):
