@@ -41,7 +41,7 @@ class Script:
                 self._entries.setdefault(given.get("method", "*"), []).extend(given["answers"])
 
     def next(self, method: str) -> tuple[Json, int]:
-        """What to do with this call, empty for an honest answer; how often the script was cleared before it."""
+        """What to do with this call, empty for an honest answer; how often it was cleared before."""
         with self._lock:
             for name in (method, "*"):
                 entries = self._entries.get(name)
