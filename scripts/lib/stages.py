@@ -90,6 +90,8 @@ def lint_commands(root: Path = ROOT) -> dict[str, list[str]]:
         # Takes longer than the others together, which run beside it. Has ansible-playbook check the syntax of
         # each playbook and role, so that there is no step of its own for that.
         "ansible-lint": ["ansible-lint", "--strict", "--nocolor"],
+        # Every test can be loaded. It compiles them, too, on the core that ansible-lint leaves idle.
+        "pytest --collect-only": [sys.executable, "-m", "pytest", "tests", "--collect-only", "--quiet"],
         "ruff check": ["ruff", "check", ".", *programs["python"]],
         "ruff format": ["ruff", "format", "--check", ".", *programs["python"]],
         "shellcheck": ["shellcheck", "--external-sources", *programs["shell"]],
