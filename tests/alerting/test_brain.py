@@ -738,6 +738,16 @@ def test_database_that_was_set_aside_is_told(story: Story):
 # --- after a restart of the watcher -----------------------------------------------------------------------
 
 
+def test_a_change_deep_in_what_is_known_is_kept(story: Story, clock: FakeClock):
+    facts = story.brain.views["live"].facts
+    facts["password_expiring"] = {"since": clock(), "last": clock(), "detail": {"days": 9}}
+    story.wait(70)
+    facts["password_expiring"]["detail"]["days"] = 8
+    story.wait(70)
+    story.restart()
+    assert story.brain.views["live"].facts["password_expiring"]["detail"] == {"days": 8}
+
+
 def test_known_incidents_are_not_told_again(story: Story):
     story.ready()
     story.event("crashed", signal=9)

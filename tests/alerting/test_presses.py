@@ -583,7 +583,7 @@ def test_the_last_events_hold_no_account_and_no_control_characters(settings, clo
 
 def test_the_start_follows_the_press_without_waiting(desk, tmp_path):
     program = tmp_path / "systemctl"
-    program.write_text("#!/bin/sh\ndate +%s.%N >$(dirname $0)/began\n")
+    program.write_text("#!/bin/sh\n: >$(dirname $0)/began\n")
     program.chmod(0o755)
     actions = Actions(tmp_path / "run", time.time, (str(program),))
     presses = Presses(desk.settings, desk.store, desk.views, actions)
@@ -600,7 +600,8 @@ def test_the_start_follows_the_press_without_waiting(desk, tmp_path):
         assert time.time() - began < 10
         actions.tick(time.time())
         time.sleep(0.005)
-    assert float((tmp_path / "began").read_text()) - began < 10
+    # One look was enough: without a process after it, nothing would have been waited for.
+    assert (tmp_path / "began").exists()
 
 
 def test_a_view_of_another_instance_is_not_asked(desk):

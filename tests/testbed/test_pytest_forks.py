@@ -1,6 +1,7 @@
 """Tests that run in forks are reported as if they had run one after the other, whatever becomes of a fork."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from testbed.lib.paths import ROOT
 pytestmark = pytest.mark.processes
 
 MIXED = """
-import os, pathlib, pytest
+import os, pathlib, time, pytest
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
@@ -39,8 +40,18 @@ def test_is_skipped():
 @pytest.mark.together("name")
 @pytest.mark.parametrize("number", range(9))
 def test_together(number):
+    time.sleep(0.05)  # so that the other fork would take one of them
     with open(os.environ["TOLD"] + "-together", "a") as told:
         told.write(os.environ["PYTEST_FORK"])
+"""
+LOUD = """
+import time, pytest
+
+@pytest.mark.parametrize("number", range(24))
+def test_says(number):
+    print(f"says {number}.")
+    time.sleep(0.01)  # so that the other fork says something meanwhile
+    assert number < 0
 """
 DEADLY = """
 import os
@@ -103,6 +114,16 @@ def test_each_test_is_reported_once_and_one_that_ends_its_fork_is_not_lost(outco
     # What a fork has made for several tests it clears away before it takes others.
     told = (tmp_path / "told").read_text().splitlines()
     assert sum(int(line.rpartition(" ")[2]) for line in told) == 20
+
+
+def test_what_a_test_says_is_told_with_it_alone(outcome):
+    _, printed, found = outcome(loud=LOUD)
+    assert set(found.values()) == {"failure"}
+    _, *told = re.split(r"(?m)^_+ test_says\[(\d+)\] _+$", printed)
+    said = {
+        number: re.findall(r"(?m)^says \d+\.$", text) for number, text in zip(*[iter(told)] * 2, strict=True)
+    }
+    assert said == {str(number): [f"says {number}."] for number in range(24)}
 
 
 def test_it_ends_early_when_it_shall_and_runs_nothing_that_cannot_be_loaded(outcome):
