@@ -1,6 +1,7 @@
 """What the later stages need: a container engine, artifacts, images. Made while the first stages run.
 
-Making them is mostly downloading and unpacking, which leaves half of the processors to linters and tests.
+Making them is mostly downloading and unpacking, each in a process that uses one core at most. So what does
+not need each other is made side by side.
 """
 
 import sys
@@ -14,21 +15,22 @@ from scripts.lib.results import Result
 from testbed.lib.paths import LOGS, ROOT
 from testbed.lib.progress import run_step
 
-_ARTIFACTS = (("testbed/engine", "up"), ("testbed/artifacts",))
-# By stage, in the order in which they are made; what is there already takes no time.
-STEPS = {
-    "real-ibc": _ARTIFACTS,
-    "molecule": (
-        *_ARTIFACTS,
-        ("testbed/host", "clients"),
-        ("testbed/host", "image", "bookworm"),
-        ("testbed/host", "image", "trixie"),
-    ),
+# By its name, what makes a thing; what is there already takes no time.
+MAKE = {
+    "engine": ("testbed/engine", "up"),
+    "artifacts": ("testbed/artifacts",),
+    "bookworm": ("testbed/host", "image", "bookworm"),
+    "trixie": ("testbed/host", "image", "trixie"),
+    "clients": ("testbed/host", "clients"),
 }
+# What must be there before. Two at a time are enough; the artifacts are built on the base of bookworm's image.
+AFTER = {"artifacts": "engine", "bookworm": "artifacts", "trixie": "engine", "clients": "trixie"}
+NEEDED = {"real-ibc": ("engine", "artifacts"), "molecule": tuple(MAKE)}
+NOT_TRIED = -1
 
 
 class Needs:
-    """Makes what stages need, in a thread; a context manager, which ends it.
+    """Makes what stages need, in threads; a context manager, which ends them.
 
     Args:
         stages: those that will run.
@@ -38,43 +40,48 @@ class Needs:
     def __init__(self, stages: Collection[str], environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(max_workers=1)
-        self._made: dict[str, Future[Result]] = {
-            stage: self._pool.submit(self._make, stage) for stage in STEPS if stage in stages
-        }
+        wanted = {name for stage, names in NEEDED.items() if stage in stages for name in names}
+        # A thread each, since most of them wait for another.
+        self._pool = ThreadPoolExecutor(max_workers=len(MAKE))
+        self._made: dict[str, Future[int]] = {}
+        for name in MAKE:
+            if name in wanted:
+                self._made[name] = self._pool.submit(self._make, name)
 
     def of(self, stage: str) -> Result:
-        """Wait until all that a stage needs has been made.
+        """Wait until all that a stage needs has been made, or cannot be.
 
         Args:
             stage: one of those that will run.
 
         Returns:
-            A row: a check for each thing made.
+            A row: a check for each thing made, and how long the stage waited.
         """
-        return self._made[stage].result()
-
-    def _make(self, stage: str) -> Result:
         begin = time.monotonic()
         row = Result(f"{stage}: needs", 0.0)
-        for words in STEPS[stage]:
-            name = " ".join(words)
-            code = run_step(
-                f"For {stage}: {name}",
-                [sys.executable, *words],
-                LOGS / "needs.log",
-                env=self._environment,
-                cwd=ROOT,
-                show=True,
-                label="needs",
-                stop=self._stop,
-            )
-            if code != 0:
-                row.failures.append(name)
-                break
-            row.passed += 1
+        for name in NEEDED[stage]:
+            code = self._made[name].result()
+            if code == 0:
+                row.passed += 1
+            elif code != NOT_TRIED:
+                row.failures.append(" ".join(MAKE[name]))
         row.seconds = time.monotonic() - begin
         return row
+
+    def _make(self, name: str) -> int:
+        """Make one thing, once what it needs is there; NOT_TRIED when that cannot be made."""
+        if name in AFTER and self._made[AFTER[name]].result() != 0:
+            return NOT_TRIED
+        return run_step(
+            f"For later stages: {' '.join(MAKE[name])}",
+            [sys.executable, *MAKE[name]],
+            LOGS / f"needs-{name}.log",
+            env=self._environment,
+            cwd=ROOT,
+            show=True,
+            label=name,
+            stop=self._stop,
+        )
 
     def __enter__(self) -> "Needs":
         return self

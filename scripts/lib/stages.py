@@ -207,9 +207,14 @@ def molecule(needs: Needs, chosen: Sequence[str] = ()) -> list[Result]:
     if made.failures:
         return [made]
     names = list(chosen or scenarios())
-    # Each has hosts of its own, and waits for them most of its time. Some need what the first one leaves.
+    # Each has hosts of its own, and waits for them much of its time. Some begin with what the first one keeps.
     waiting = [name for name in names[1:] if begins_converged(name)]
-    return [made, *(row for found in _side_by_side(_scenario, names, waiting) for row in found)]
+    kept = threading.Event()
+
+    def run(name: str, stop: threading.Event) -> list[Result]:
+        return _scenario(name, stop, kept.set if name == names[0] else None)
+
+    return [made, *(row for found in _side_by_side(run, names, waiting, kept) for row in found)]
 
 
 def begins_converged(name: str, root: Path = ROOT) -> bool:
@@ -223,14 +228,18 @@ def begins_converged(name: str, root: Path = ROOT) -> bool:
 
 
 def _side_by_side(
-    do: Callable[[Named, threading.Event], Found], things: Sequence[Named], waiting: Sequence[Named] = ()
+    do: Callable[[Named, threading.Event], Found],
+    things: Sequence[Named],
+    waiting: Sequence[Named] = (),
+    ready: threading.Event | None = None,
 ) -> list[Found]:
     """Do the same to several things, some at once.
 
     Args:
         do: takes a thing, and what is set when it shall end early.
         things: what to do it to.
-        waiting: those of them that begin when the first one has ended.
+        waiting: those of them that begin later.
+        ready: is set when they can begin; when the first thing has ended, they begin anyway.
 
     Returns:
         What it gave, in the order of the things.
@@ -242,9 +251,14 @@ def _side_by_side(
     with ThreadPoolExecutor(max_workers=BESIDE_EACH_OTHER) as pool:
         begun = {at: pool.submit(do, thing, stop) for at, thing in enumerate(things) if thing not in waiting}
         try:
+            if waiting:
+                ready = ready or threading.Event()
+                begun[0].add_done_callback(lambda _: ready.set())
+                ready.wait()
+                if begun[0].done():
+                    begun[0].result()
             for at, thing in enumerate(things):
                 if thing in waiting:
-                    begun[0].result()
                     begun[at] = pool.submit(do, thing, stop)
             return [begun[at].result() for at in range(len(things))]
         except BaseException:
@@ -253,7 +267,10 @@ def _side_by_side(
             raise
 
 
-def _scenario(name: str, stop: threading.Event | None = None) -> list[Result]:
+def _scenario(
+    name: str, stop: threading.Event | None = None, kept: Callable[[], None] | None = None
+) -> list[Result]:
+    """Run a scenario; `kept` is called once it has kept what it keeps for others, and only verifies."""
     report = _report(f"molecule-{name}")
     environment = {
         **_environment(),
@@ -266,8 +283,22 @@ def _scenario(name: str, stop: threading.Event | None = None) -> list[Result]:
     shared = ROOT / ".config/molecule/config.yml"
     command = ["molecule", "--base-config", str(shared), "test", "--scenario-name", name]
     log = LOGS / f"molecule-{name}.log"
+
+    # As Molecule says it. If it came to say it otherwise, the others would begin at this one's end.
+    def hear(line: str) -> None:
+        if kept and f"[{name} > verify] Executing" in line:
+            kept()
+
     code = run_step(
-        f"Molecule scenario {name}", command, log, env=environment, cwd=ROOT, show=True, label=name, stop=stop
+        f"Molecule scenario {name}",
+        command,
+        log,
+        env=environment,
+        cwd=ROOT,
+        show=True,
+        label=name,
+        stop=stop,
+        hear=hear,
     )
     seconds = time.monotonic() - begin
     sequence = Result(f"molecule {name}", seconds)

@@ -95,6 +95,7 @@ def run_step(
     cwd: Path | None = None,
     label: str = "",
     stop: threading.Event | None = None,
+    hear: Callable[[str], object] | None = None,
 ) -> int:
     """Run a command under a title, its output in a log, and show that it lives.
 
@@ -107,6 +108,7 @@ def run_step(
         cwd: working directory of the command.
         label: what stands before its lines, where other steps run beside it.
         stop: ends the command when it is set; only the main thread hears Ctrl-C.
+        hear: takes each line of its output as it comes.
 
     Returns:
         The command's exit code (128 + signal when a signal ended it, 127 when there is no such program).
@@ -135,7 +137,7 @@ def run_step(
                     cwd=cwd,
                 )
                 lines = _lines(child)
-            _follow(child, lines, sink, begin, show, head, stop)
+            _follow(child, lines, sink, begin, show, head, stop, hear)
             code = child.wait()
         except FileNotFoundError:
             say(f"{head}no such program: {command[0]}")
@@ -202,6 +204,7 @@ def _follow(
     show: bool,
     head: str,
     stop: threading.Event | None,
+    hear: Callable[[str], object] | None,
 ) -> None:
     """Copy the output to the log and tick until it ends.
 
@@ -228,6 +231,8 @@ def _follow(
         sink.write(line)
         sink.flush()
         last = line.strip() or last
+        if hear:
+            hear(line)
         if show:
             print(head + line, end="", flush=True)
             due = time.monotonic() + tick

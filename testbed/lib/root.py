@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from testbed.lib.lock import only_one
 from testbed.lib.paths import LOGS, TESTBED
 from testbed.lib.progress import UserError, must, run_step
 
@@ -50,6 +51,8 @@ def program(name: str) -> str | None:
 def install(*packages: str) -> None:
     """Install Debian packages and remember that we did, so that `--destroy` can take them away again.
 
+    Those that another process has installed meanwhile are left alone.
+
     Args:
         packages: package names.
 
@@ -58,27 +61,27 @@ def install(*packages: str) -> None:
     """
     if shutil.which("apt-get") is None:
         raise UserError(f"please install by hand, this system has no apt-get: {', '.join(packages)}.")
-    before = _known_packages()
+    with only_one("packages"):
+        before = _known_packages()
+        missing = [package for package in packages if package not in before]
+        if missing:
+            _install(missing)
+            RECORD.parent.mkdir(parents=True, exist_ok=True)
+            partial = RECORD.with_suffix(".new")
+            partial.write_text(json.dumps(sorted({*installed_by_us(), *(_known_packages() - before)})))
+            partial.replace(RECORD)
+
+
+def _install(packages: Sequence[str]) -> None:
     log = LOGS / "apt.log"
-    command = as_root(
-        [
-            "env",
-            "DEBIAN_FRONTEND=noninteractive",
-            "apt-get",
-            "install",
-            "-y",
-            "--no-install-recommends",
-            *packages,
-        ]
-    )
+    options = ["--yes", "--no-install-recommends"]
+    # A fresh machine may be installing updates of its own at this moment.
+    options += ["--option=DPkg::Lock::Timeout=300"]
+    command = as_root(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", *options, *packages])
     title = f"Install {', '.join(packages)} on this machine"
     if run_step(title, command, log) != 0:
         must("Refresh the package lists of this machine", as_root(["apt-get", "update"]), log)
         must(f"{title}, second try", command, log)
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
-    partial = RECORD.with_suffix(".new")
-    partial.write_text(json.dumps(sorted({*installed_by_us(), *(_known_packages() - before)})))
-    partial.replace(RECORD)
 
 
 def _known_packages() -> set[str]:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -107,6 +109,43 @@ def test_what_was_installed_is_remembered_with_what_it_pulled_in(cache, monkeypa
     monkeypatch.setattr(root.shutil, "which", lambda _: "/usr/bin/apt-get")
     root.install("docker.io")
     assert root.installed_by_us() == ["docker.io", "runc"]
+
+
+def test_what_is_there_by_now_is_not_installed_again(cache, monkeypatch):
+    installed = []
+    monkeypatch.setattr(root, "_known_packages", lambda: {"bash", "debootstrap", *installed})
+    monkeypatch.setattr(root, "run_step", lambda *args: installed.append(args[1][-1]) or 0)
+    monkeypatch.setattr(root.shutil, "which", lambda _: "/usr/bin/apt-get")
+    root.install("debootstrap")
+    assert installed == []
+    root.install("debootstrap", "gpgv")
+    assert installed == ["gpgv"]
+    assert root.installed_by_us() == ["gpgv"]
+
+
+def test_one_process_at_a_time_installs_packages(cache, monkeypatch):
+    busy, ends = threading.Event(), threading.Event()
+    installed = []
+
+    def run_step(_, command, __):
+        busy.set()
+        assert ends.wait(10)
+        installed.append(command[-1])
+        return 0
+
+    monkeypatch.setattr(root, "_known_packages", lambda: {"bash", *installed})
+    monkeypatch.setattr(root, "run_step", run_step)
+    monkeypatch.setattr(root.shutil, "which", lambda _: "/usr/bin/apt-get")
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(root.install, "debootstrap")
+        assert busy.wait(10)
+        second = pool.submit(root.install, "debootstrap")
+        wait([second], timeout=0.2)
+        assert not second.done()
+        ends.set()
+        first.result(10)
+        second.result(10)
+    assert installed == ["debootstrap"]
 
 
 def test_a_second_engine_is_never_started_beside_ours(cache, monkeypatch, tmp_path):

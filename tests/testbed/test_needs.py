@@ -30,16 +30,34 @@ def names(run):
 def test_a_stage_need_not_wait_for_what_only_the_next_one_needs(made):
     run, held, _ = made
     image = threading.Event()
-    held["testbed/host clients"] = lambda _: not image.wait(10)
+    held["testbed/host image trixie"] = lambda _: not image.wait(10)
     with needs.Needs(["lint", "real-ibc", "molecule"], {"A": "b"}) as there:
         row = there.of("real-ibc")
         assert (row.name, row.passed, row.failures) == ("real-ibc: needs", 2, [])
-        assert "testbed/host image bookworm" not in names(run)
         image.set()
-        assert there.of("molecule").passed == 5
-    assert names(run)[:2] == ["testbed/engine up", "testbed/artifacts"]
-    assert names(run)[-2:] == ["testbed/host image bookworm", "testbed/host image trixie"]
+        row = there.of("molecule")
+        assert (row.name, row.passed, row.failures) == ("molecule: needs", 5, [])
+    assert sorted(names(run)) == sorted(" ".join(command) for command in needs.MAKE.values())
     assert all(environment == {"A": "b"} for _, environment in run)
+
+
+def test_what_does_not_need_each_other_is_made_side_by_side(made):
+    run, held, _ = made
+    both = threading.Barrier(2)
+    held["testbed/artifacts"] = held["testbed/host image trixie"] = lambda _: both.wait(10) is None
+    with needs.Needs(["molecule"], {}) as there:
+        assert there.of("molecule").passed == 5
+    assert names(run)[0] == "testbed/engine up"
+    assert sorted(names(run)[1:3]) == ["testbed/artifacts", "testbed/host image trixie"]
+
+
+def test_each_is_made_after_what_it_needs(made):
+    run, _, _ = made
+    with needs.Needs(["molecule"], {}) as there:
+        there.of("molecule")
+    order = {name: names(run).index(" ".join(command)) for name, command in needs.MAKE.items()}
+    assert [name for name, before in needs.AFTER.items() if order[before] > order[name]] == []
+    assert set(needs.AFTER) == set(needs.MAKE) - {"engine"}
 
 
 def test_nothing_is_made_for_stages_that_need_nothing(made):
@@ -49,13 +67,22 @@ def test_nothing_is_made_for_stages_that_need_nothing(made):
     assert run == []
 
 
-def test_what_cannot_be_made_is_named_and_ends_it(made):
+def test_what_cannot_be_made_is_named_and_ends_what_needs_it(made):
     run, _, failing = made
     failing.add("testbed/artifacts")
     with needs.Needs(["molecule"], {}) as there:
         row = there.of("molecule")
-    assert (row.passed, row.failures) == (1, ["testbed/artifacts"])
-    assert names(run) == ["testbed/engine up", "testbed/artifacts"]
+    assert row.failures == ["testbed/artifacts"]
+    assert "testbed/host image bookworm" not in names(run)
+
+
+def test_without_an_engine_nothing_else_is_tried(made):
+    run, _, failing = made
+    failing.add("testbed/engine up")
+    with needs.Needs(["real-ibc", "molecule"], {}) as there:
+        assert there.of("real-ibc").failures == ["testbed/engine up"]
+        assert there.of("molecule").failures == ["testbed/engine up"]
+    assert names(run) == ["testbed/engine up"]
 
 
 def test_an_end_before_it_is_made_ends_what_is_under_way(made):

@@ -101,9 +101,9 @@ def scenarios(monkeypatch):
     """Scenarios that take no time, but for what a test puts into `runs`; and the order they began in."""
     begun = []
 
-    def scenario(name, stop=None):
+    def scenario(name, stop=None, kept=None):
         begun.append(name)
-        runs.get(name, lambda _: None)(stop)
+        runs.get(name, lambda *_: None)(stop, *([kept] if kept else []))
         return [results.Result(f"molecule {name}", 0.0, passed=1)]
 
     runs = {}
@@ -113,26 +113,58 @@ def scenarios(monkeypatch):
     return begun, runs
 
 
-def test_scenarios_run_at_once_but_some_need_what_the_first_one_leaves(scenarios):
+def test_scenarios_run_at_once_but_some_begin_with_what_the_first_one_keeps(scenarios):
     begun, runs = scenarios
-    both, others = threading.Barrier(2, timeout=10), threading.Barrier(3, timeout=10)
-    runs["default"] = lambda _: (both.wait(), time.sleep(0.01), begun.append("default has ended"))
+    both, others = threading.Barrier(2, timeout=10), threading.Barrier(4, timeout=10)
+
+    def default(_, kept):
+        both.wait()
+        time.sleep(0.01)
+        begun.append("kept")
+        kept()
+        others.wait()
+
+    runs["default"] = default
     runs["b"] = lambda _: (both.wait(), others.wait())
     runs["a"] = runs["c"] = lambda _: others.wait()
     rows = stages.molecule(Made())
     assert sorted(begun[:2]) == ["b", "default"]
-    assert (begun[2], sorted(begun[3:])) == ("default has ended", ["a", "c"])
+    assert (begun[2], sorted(begun[3:])) == ("kept", ["a", "c"])
     assert [row.name for row in rows] == [
         "molecule: needs",
         *(f"molecule {name}" for name in ("default", "a", "b", "c")),
     ]
 
 
+def test_they_begin_without_it_when_the_first_one_has_failed_before(scenarios):
+    begun, runs = scenarios
+    runs["default"] = lambda *_: (time.sleep(0.01), begun.append("default has ended"))
+    assert len(stages.molecule(Made())) == 5
+    ended = begun.index("default has ended")
+    assert {"a", "c"} <= set(begun[ended:])
+
+
+def test_a_scenario_has_kept_its_snapshot_when_its_tests_begin(monkeypatch, tmp_path):
+    told = []
+
+    def run_step(*_, hear, **__):
+        for step in ("converge", "side_effect", "verify", "destroy"):
+            told.append(step)
+            hear(f"INFO     [default > {step}] Executing\n")
+        return 1
+
+    monkeypatch.setattr(stages, "REPORTS", tmp_path)
+    monkeypatch.setattr(stages, "run_step", run_step)
+    stages._scenario("default", kept=lambda: told.append("kept"))
+    assert told == ["converge", "side_effect", "verify", "kept", "destroy"]
+    stages._scenario("default")
+
+
 def test_an_interrupt_ends_the_scenarios_that_run(scenarios):
     _, runs = scenarios
     heard = []
 
-    def interrupted(_):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     runs["a"] = interrupted
