@@ -23,7 +23,7 @@ MAKE = {
     "trixie": ("testbed/host", "image", "trixie"),
     "clients": ("testbed/host", "clients"),
 }
-# What must be there before. Two at a time are enough; the artifacts are built on the base of bookworm's image.
+# What must be there before. Two at a time are enough; the artifacts are built on bookworm's base.
 AFTER = {"artifacts": "engine", "bookworm": "artifacts", "trixie": "engine", "clients": "trixie"}
 NEEDED = {"real-ibc": ("engine", "artifacts"), "molecule": tuple(MAKE)}
 NOT_TRIED = -1

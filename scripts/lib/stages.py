@@ -207,7 +207,7 @@ def molecule(needs: Needs, chosen: Sequence[str] = ()) -> list[Result]:
     if made.failures:
         return [made]
     names = list(chosen or scenarios())
-    # Each has hosts of its own, and waits for them much of its time. Some begin with what the first one keeps.
+    # Each has hosts of its own, and waits for them at times. Some begin with what the first one keeps.
     waiting = [name for name in names[1:] if begins_converged(name)]
     kept = threading.Event()
 
