@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,15 +117,24 @@ def _hours_problems(instance: Mapping[str, Any]) -> list[str]:
 def _compile(
     instance: Mapping[str, Any], reset_windows: Mapping[str, Any] | None, jts_ini: str
 ) -> compiler.Schedule:
+    keys = ("mode", "region", "timezone", "daily_restart", "weekly_login", "settings")
+    given = {key: instance[key] for key in keys} | {"login": instance.get("login", "")}
+    return _compiled(json.dumps(given, default=str), json.dumps(reset_windows or None, default=str), jts_ini)
+
+
+# One task asks for the same schedule several times: for its problems, its timers, and its warnings.
+@lru_cache(maxsize=64)
+def _compiled(instance: str, reset_windows: str, jts_ini: str) -> compiler.Schedule:
+    given, table = json.loads(instance), json.loads(reset_windows)
     return compiler.compile_schedule(
-        instance["mode"],
-        instance["region"],
-        instance["timezone"],
-        instance["daily_restart"],
-        instance["weekly_login"],
-        windows.parse(reset_windows) if reset_windows else None,
-        settings=instance["settings"],
-        login_policy=instance.get("login", ""),
+        given["mode"],
+        given["region"],
+        given["timezone"],
+        given["daily_restart"],
+        given["weekly_login"],
+        windows.parse(table) if table else None,
+        settings=given["settings"],
+        login_policy=given["login"],
         jts_ini=jts_ini,
     )
 

@@ -135,6 +135,13 @@ def test_a_region_found_on_the_host_can_refuse_what_america_allows() -> None:
     assert "meets the reset window" in only
 
 
+def test_what_the_regions_refuse_is_told_before_anything_is_made_of_the_schedules() -> None:
+    names = [task["name"] for task in PREFLIGHT]
+    assert names.index("Check the schedules against the regions found on the host") < names.index(
+        "Keep what was seen, and what differs from it"
+    )
+
+
 def test_old_windows_are_a_warning() -> None:
     windows = {
         "checked_on": "2020-01-01",
@@ -147,10 +154,10 @@ def test_old_windows_are_a_warning() -> None:
             "quiet": {"zone": "America/New_York", "from": "Fri 22:45", "to": "Sun 02:00"},
         },
     }
-    (warn,) = [task for task in PREFLIGHT if task["name"] == "Warn about the schedules"]
-    expression = warn["vars"]["_ibc_warnings"].strip().removeprefix("{{").removesuffix("}}")
-    alone = {"inventory_hostname": "vps1", "_ibc_clashes": []}
-    (told,) = role(ibc_reset_windows=windows, ibc_region="america", **alone).value(expression)
+    (keep,) = [task for task in PREFLIGHT if task["name"].startswith("Keep what was seen")]
+    kept = keep["ansible.builtin.set_fact"]["_ibc_schedule_warnings"]
+    expression = kept.strip().removeprefix("{{").removesuffix("}}")
+    (told,) = role(ibc_reset_windows=windows, ibc_region="america").value(expression)
     assert told.startswith("live: The reset windows were compared with")
 
 
