@@ -1,7 +1,7 @@
 """What the later stages need: a container engine, artifacts, images. Made while the first stages run.
 
-Making them is mostly downloading and unpacking, each in a process that uses one core at most. So what does
-not need each other is made side by side.
+Making them is mostly downloading and unpacking, in processes that use one core at most: what does not need
+each other is made side by side. What the next stage does not wait for is polite to what it does wait for.
 """
 
 import sys
@@ -26,6 +26,8 @@ MAKE = {
 # What must be there before. Two at a time are enough; the artifacts are built on bookworm's base.
 AFTER = {"artifacts": "engine", "bookworm": "artifacts", "trixie": "engine", "clients": "trixie"}
 NEEDED = {"real-ibc": ("engine", "artifacts"), "molecule": tuple(MAKE)}
+# For the first stage that needs any.
+URGENT = ("engine", "artifacts")
 NOT_TRIED = -1
 
 
@@ -74,7 +76,7 @@ class Needs:
             return NOT_TRIED
         return run_step(
             f"For later stages: {' '.join(MAKE[name])}",
-            [sys.executable, *MAKE[name]],
+            [*([] if name in URGENT else ["nice"]), sys.executable, *MAKE[name]],
             LOGS / f"needs-{name}.log",
             env=self._environment,
             cwd=ROOT,

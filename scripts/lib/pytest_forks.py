@@ -83,7 +83,8 @@ def _parts(items: Sequence[pytest.Item], at_a_time: int) -> list[Part]:
     for name, numbers in together.items():
         size = len(numbers) if name.startswith("together ") else at_a_time
         parts += [numbers[at : at + size] for at in range(0, len(numbers), size)]
-    return parts
+    # A long one that began late would run alone at the end.
+    return sorted(parts, key=len, reverse=True)
 
 
 def _report(session: pytest.Session, workers: dict[Connection, Any]) -> None:

@@ -20,10 +20,10 @@ from testbed.lib.progress import UserError, run_step, say
 REPORTS = CACHE / "results"
 # Many unit tests wait for a process most of their time, so more of them than cores run at once.
 FORKS, TESTS_AT_A_TIME = 5, 8
-# Linters, and scenarios, beside each other on two cores: four scenarios use both of them up.
-BESIDE_EACH_OTHER = 4
+# Linters, and scenarios, beside each other on two cores: four scenarios use them up, and some only wait.
+BESIDE_EACH_OTHER = 5
 # Begun first and in this order, so that the last of them does not run alone.
-LONGEST = ("upgrade", "interrupted", "alerting", "debian-upgrade", "session")
+LONGEST = ("upgrade", "interrupted", "alerting", "session", "debian-upgrade")
 STAGES = ("lint", "unit", "processes", "real-ibc", "molecule")
 Named = TypeVar("Named")
 Found = TypeVar("Found")

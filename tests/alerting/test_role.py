@@ -513,6 +513,8 @@ def good() -> dict[str, Any]:
         "environments": [venv],
         "users": users,
         "group": True,
+        "enabled": bare.value("_alerting_started"),
+        "active": bare.value("_alerting_started"),
     }
 
 
@@ -530,7 +532,7 @@ def test_a_host_as_it_shall_be_needs_nothing(good: dict[str, Any]):
 
 
 def test_a_bare_host_needs_everything():
-    assert included(BARE) == ["accounts.yml", "environment.yml", "program.yml", "units.yml"]
+    assert included(BARE) == ["accounts.yml", "environment.yml", "program.yml", "units.yml", "run.yml"]
 
 
 @pytest.mark.parametrize(
@@ -541,6 +543,9 @@ def test_a_bare_host_needs_everything():
         ({"venv": "python3.11-0"}, "environment.yml"),
         ({"environments": ["python3.11-0"]}, "environment.yml"),
         ({"compiled": False}, "program.yml"),
+        ({"active": []}, "run.yml"),
+        ({"enabled": ["ibgateway-watch.service"]}, "run.yml"),
+        ({"old": ["/etc/ibgateway-watch"]}, "run.yml"),
     ],
 )
 def test_what_differs_is_seen_to(good: dict[str, Any], host: dict[str, Any], file: str):

@@ -1,5 +1,6 @@
 """Every role keeps the same shape, and its interface is what it says it is."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +125,24 @@ def test_tags_reach_into_what_is_included_at_run_time(role: Path):
     assert [
         task for every in files.values() for task in every if "ansible.builtin.include_role" in task
     ] == []
+    part, needed = f"_{role.name}_part", f"_{role.name}_needed"
+    conditional = re.findall(r"\['(\w+\.yml)'\] if ", str(load(role / "vars/main.yml")[needed]))
+    looped = []
     for name, task in including:
         file = task["ansible.builtin.include_tasks"]
-        assert file in files
         assert "tags" not in task, (name, task["name"])
+        if file == f"{{{{ {part} }}}}":
+            assert task["loop_control"] == {"loop_var": part}
+            looped.append(task["loop"])
+            continue
         assert "when" in task or name == "main.yml", f"{name}: {file} is always needed, so import it"
+        conditional.append(file)
+    # Each of what is needed at times is included by one task, and each task includes some of that.
+    places = load(role / "vars/main.yml")[needed]
+    of = [f"{needed}['{place}']" for place in places] if isinstance(places, dict) else [needed]
+    assert sorted(looped) == sorted(f"{{{{ {one} }}}}" for one in of)
+    assert len(conditional) == len(set(conditional))
+    for file in conditional:
         assert [inner["name"] for inner in files[file] if "tags" in inner] == [], file
 
 

@@ -87,7 +87,9 @@ class Role:
         """
         found = []
         for task in (task for step in steps for task in loaded(self.path / f"tasks/{step}.yml")):
-            if "ansible.builtin.include_tasks" in task and self._templar.evaluate_conditional(task["when"]):
+            if "loop_var" in task.get("loop_control", {}):
+                found += self._render(task["loop"], {})
+            elif "ansible.builtin.include_tasks" in task and self._templar.evaluate_conditional(task["when"]):
                 found.append(task["ansible.builtin.include_tasks"])
         return found
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from host_look import look
 from ibc_host import (
     COMMANDS,
     COMPLETION,
@@ -27,7 +28,6 @@ from ibc_status import (
     ibc_to_start,
 )
 from ibc_timers import ibc_leftover_timers, ibc_timers
-from look import look
 from place_files import place
 from render import ROOT
 

@@ -301,6 +301,8 @@ def test_a_host_as_it_shall_be_needs_nothing(good: dict[str, Any]) -> None:
         ({"releases": {}}, "releases.yml"),
         ({"compiled": False}, "library.yml"),
         ({"members": {}}, "operators.yml"),
+        ({"enabled": []}, "boot.yml"),
+        ({"active": []}, "boot.yml"),
     ],
 )
 def test_what_differs_is_seen_to(good: dict[str, Any], host: dict[str, Any], file: str) -> None:

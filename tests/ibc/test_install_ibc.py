@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from host_look import look
 from ibc_host import ibc_missing_releases
-from look import look
 
 SCRIPT = Path(__file__).resolve().parents[2] / "roles" / "ibc" / "files" / "install_release.py"
 SPEC = importlib.util.spec_from_file_location("install_ibc_release", SCRIPT)

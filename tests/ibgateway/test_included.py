@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from rendering import loaded, render, templar
+from rendering import HOST, loaded, render, templar
 
 STEPS = ("preflight", "install", "configure", "care", "service")
 TABLE = "/etc/ibgateway/firewall.nft"
@@ -20,10 +20,10 @@ def included(host: dict[str, Any], **variables: Any) -> list[str]:
     known = templar(host=host, **variables)
     found = []
     for task in (task for step in STEPS for task in loaded(f"tasks/{step}.yml")):
-        if "ansible.builtin.include_tasks" in task:
-            conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]
-            if all(known.evaluate_conditional(part) for part in conditions):
-                found.append(task["ansible.builtin.include_tasks"])
+        if "loop_var" in task.get("loop_control", {}):
+            found += known.template(task["loop"])
+        elif "ansible.builtin.include_tasks" in task and all(map(known.evaluate_conditional, task["when"])):
+            found.append(task["ansible.builtin.include_tasks"])
     return found
 
 
@@ -82,13 +82,10 @@ def test_what_confines_the_forward_only_user_is_written_when_it_differs(path: st
 
 
 def test_the_forward_only_user_is_removed_with_its_last_key() -> None:
-    assert included({"seen": seen(), "uids": {"ibgateway-forward": 990}}) == ["forward.yml"]
+    assert included({"seen": seen(), "uids": HOST["uids"] | {"ibgateway-forward": 990}}) == ["forward.yml"]
 
 
-def test_the_table_is_written_when_it_differs() -> None:
-    (task,) = [entry for entry in loaded("tasks/configure.yml") if "firewall's table" in entry["name"]]
-    for there, written in ((seen(), False), ({}, True), ({TABLE: ["root", "root", "0600", ""]}, True)):
-        known = templar(host={"seen": there})
-        assert known.evaluate_conditional(task["when"]) is written
-    known = templar(host={"seen": {}}, ibgateway_firewall=False)
-    assert known.evaluate_conditional(task["when"]) is False
+@pytest.mark.parametrize("there", [{}, {TABLE: ["root", "root", "0600", ""]}])
+def test_the_table_is_written_when_it_differs(there: dict[str, list[str]]) -> None:
+    assert included({"seen": there}) == ["table.yml"]
+    assert included({"seen": there, "firewall": False}, ibgateway_firewall=False) == []

@@ -1,20 +1,25 @@
 """What stages need is made beside the first of them, once, and not at all when nobody needs it."""
 
+import sys
 import threading
 
 import pytest
 
 from scripts.lib import needs
 
+polite: list[str] = []
+
 
 @pytest.fixture
 def made(monkeypatch):
     """Commands that take no time, but for those that a test holds up or lets fail; and what was run."""
     run, held, failing = [], {}, set()
+    polite.clear()
 
     def step(title, command, log, *, env, stop, **_):
-        name = " ".join(command[1:])
+        name = " ".join(command[command.index(sys.executable) + 1 :])
         run.append((name, env))
+        polite.extend([name] if command[0] == "nice" else [])
         if name in held and held[name](stop):
             raise KeyboardInterrupt
         return int(name in failing)
@@ -58,6 +63,16 @@ def test_each_is_made_after_what_it_needs(made):
     order = {name: names(run).index(" ".join(command)) for name, command in needs.MAKE.items()}
     assert [name for name, before in needs.AFTER.items() if order[before] > order[name]] == []
     assert set(needs.AFTER) == set(needs.MAKE) - {"engine"}
+
+
+def test_what_the_next_stage_does_not_wait_for_is_polite(made):
+    with needs.Needs(["real-ibc", "molecule"], {}) as there:
+        there.of("molecule")
+    assert sorted(polite) == [
+        "testbed/host clients",
+        "testbed/host image bookworm",
+        "testbed/host image trixie",
+    ]
 
 
 def test_nothing_is_made_for_stages_that_need_nothing(made):

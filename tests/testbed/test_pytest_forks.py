@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import pytest
 
+from scripts.lib import pytest_forks
 from testbed.lib.paths import ROOT
 
 pytestmark = pytest.mark.processes
@@ -124,6 +126,15 @@ def test_what_a_test_says_is_told_with_it_alone(outcome):
         number: re.findall(r"(?m)^says \d+\.$", text) for number, text in zip(*[iter(told)] * 2, strict=True)
     }
     assert said == {str(number): [f"says {number}."] for number in range(24)}
+
+
+def test_the_parts_that_take_longest_come_first():
+    def item(file, group=""):
+        mark = SimpleNamespace(args=(group,)) if group else None
+        return SimpleNamespace(path=file, get_closest_marker=lambda _: mark)
+
+    items = [item("a"), item("b", "group"), item("b", "group"), item("c"), item("c", "group"), item("d")]
+    assert pytest_forks._parts(items, 1) == [[1, 2, 4], [0], [3], [5]]
 
 
 def test_it_ends_early_when_it_shall_and_runs_nothing_that_cannot_be_loaded(outcome):
