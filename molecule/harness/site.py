@@ -40,6 +40,8 @@ def environment(changes: Path | None = None, *, kill: bool = False) -> dict[str,
     left_out = {"ANSIBLE_BECOME", "ANSIBLE_FORCE_COLOR"}
     found = {key: value for key, value in os.environ.items() if key not in left_out}
     found |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
+    # A run that is killed leaves its folder there.
+    found |= {"ANSIBLE_LOCAL_TEMP": str(ROOT / ".cache" / "ansible")}
     if changes:
         found |= {"ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback")}
         found |= {"ANSIBLE_CALLBACKS_ENABLED": "changes", "CHANGES_FILE": str(changes)}

@@ -95,5 +95,6 @@ def contents(name: str) -> dict[str, str]:
 
 def held(name: str) -> dict:
     """Who has a host; nothing for nobody."""
+    # Empty is a file that is being written at this moment.
     result = host(name).run("cat /run/ibgateway-playbook.lock")
-    return json.loads(result.stdout) if result.rc == 0 else {}
+    return json.loads(result.stdout) if result.rc == 0 and result.stdout else {}

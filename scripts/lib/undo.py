@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 
-from testbed.lib import docker, engine, host, root
+from testbed.lib import docker, engine, host, root, snapshot
 from testbed.lib.paths import ROOT
 from testbed.lib.progress import UserError, say
 
@@ -51,15 +51,12 @@ def _hosts() -> None:
 
 
 def _images() -> None:
+    names = snapshot.unnamed()
     for repository in IMAGES:
-        names = docker.run("images", "--format={{.Repository}}:{{.Tag}}", repository).stdout.split()
-        for name in names:
-            done = docker.run("rmi", name, check=False)
-            say(
-                f"Removed image {name}"
-                if done.returncode == 0
-                else f"Kept image {name}: something else uses it"
-            )
+        names += docker.run("images", "--format={{.Repository}}:{{.Tag}}", repository).stdout.split()
+    for name in names:
+        done = docker.run("rmi", name, check=False)
+        say(f"Removed image {name}" if done.returncode == 0 else f"Kept image {name}: something else uses it")
 
 
 def _others() -> bool:

@@ -43,10 +43,20 @@ def take(box: str, release: str, name: str, key: str) -> None:
     older = docker.run(
         "images", f"--filter=label=ibgw.snapshot-of={name}", "--format={{.Repository}}:{{.Tag}}", REPOSITORY
     ).stdout.split()
-    for other in older:
+    for other in [*older, *unnamed()]:
         if other != target:
             # One that a host still runs from cannot go; the next snapshot tries again.
             docker.run("rmi", other, check=False)
+
+
+def unnamed() -> list[str]:
+    """Find the snapshots whose key a later one has taken: the same sources, and another run.
+
+    Returns:
+        The images' ids.
+    """
+    filters = ["--filter=label=ibgw=snapshot", "--filter=dangling=true"]
+    return docker.run("images", "--quiet", *filters).stdout.split()
 
 
 def image_name(key: str) -> str:

@@ -46,4 +46,13 @@ def test_a_fleet_goes_at_once_unless_told_otherwise():
 
 def test_the_filters_are_loaded_before_the_first_task():
     # docs/benchmarks.md: a play without such a template takes twice the time.
-    assert re.fullmatch(r"\{\{.+\| *[a-z]+ *\}\}", PLAY["hosts"])
+    before, _ = yaml.safe_load((ROOT / "site.yml").read_text())
+    for play in (before, PLAY):
+        assert re.fullmatch(r"\{\{.+\| *[a-z]+ *\}\}", play["hosts"])
+
+
+def test_what_nearly_each_task_asks_for_is_resolved_once():
+    for role in ("ibc", "ibgateway"):
+        tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/preflight.yml").read_text())
+        (kept,) = (task for task in tasks if task["name"].startswith("Keep what was seen"))
+        assert kept["ansible.builtin.set_fact"][f"_{role}_public"] == f"{{{{ _{role}_public }}}}"

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
+from ansible.template import trust_as_template
 from ibgatewaylib.ctl_acts import UNITS as ACT_UNITS
 from render import ROOT, Role, section
 
@@ -323,6 +324,19 @@ def test_what_differs_is_seen_to(good: dict[str, Any], host: dict[str, Any], fil
 def test_a_file_that_differs_is_seen_to(good: dict[str, Any], path: str, file: str) -> None:
     files = good["files"] | {path: ["x", "0644", "root:root"]}
     assert included(good | {"files": files}, [path]) == [file]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seldom"),
+    [
+        ("_ibc_units_outdated", "_ibc_units"),
+        ("_ibc_configuration_outdated", "_ibc_configuration"),
+        ("_ibc_credential_tool_is_previewed", "_ibc_outdated"),
+    ],
+)
+def test_where_nothing_differs_nothing_is_rendered(asked: str, seldom: str) -> None:
+    failing = {seldom: trust_as_template("{{ nothing_of_that_name }}")}
+    assert not role_with().value(asked, _ibc_differing=[], **failing)
 
 
 def test_a_timer_that_nothing_wants_is_seen_to(good: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import pytest
+from ansible.template import trust_as_template
 from rendering import HOST, loaded, render, templar
 
 STEPS = ("preflight", "install", "configure", "care", "service")
@@ -79,6 +80,11 @@ def test_what_confines_the_forward_only_user_is_written_when_it_differs(path: st
     if facts is None:
         del there[path]
     assert included({"seen": there}, **keys) == ["forward.yml"]
+
+
+def test_without_a_forward_only_user_nothing_of_his_is_rendered() -> None:
+    failing = {"_ibgateway_forward_differs": trust_as_template("{{ nothing_of_that_name }}")}
+    assert included({"seen": seen()}, **failing) == []
 
 
 def test_the_forward_only_user_is_removed_with_its_last_key() -> None:

@@ -31,6 +31,23 @@ def test_a_schedule_is_a_plain_dict():
     assert "canary-pass" not in str(schedule)
 
 
+def test_a_schedule_is_compiled_once_however_often_it_is_asked_for(monkeypatch):
+    compiled = []
+    compile_schedule = plugin.compiler.compile_schedule
+
+    def count(*given, **more):
+        compiled.append(given)
+        return compile_schedule(*given, **more)
+
+    monkeypatch.setattr(plugin.compiler, "compile_schedule", count)
+    plugin._compiled.cache_clear()
+    two = [instance(), instance(name="second", daily_restart="17:20")]
+    for name in ("ibc_schedule_problems", "ibc_schedules", "ibc_schedule_warnings"):
+        FILTERS[name](two)
+    assert len(compiled) == 2
+    assert FILTERS["ibc_schedules"](two)["second"]["daily_restart"] == "17:20"
+
+
 def test_a_refusal_is_ansibles_error():
     with pytest.raises(AnsibleFilterError, match="meets the reset window"):
         FILTERS["ibc_schedule"](instance(daily_restart="23:50"))

@@ -128,6 +128,7 @@ def test_one_process_at_a_time_installs_packages(cache, monkeypatch):
     installed = []
 
     def run_step(_, command, __):
+        assert "--option=DPkg::Lock::Timeout=300" in command  # for what the machine does by itself
         busy.set()
         assert ends.wait(10)
         installed.append(command[-1])

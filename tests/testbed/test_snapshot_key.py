@@ -59,3 +59,13 @@ def test_a_missing_file_is_said(tree):
 def test_a_key_is_checked_before_the_engine_is_asked():
     with pytest.raises(UserError, match="no snapshot key"):
         snapshot.image_name("Not A Key")
+
+
+def test_a_snapshot_replaces_the_hosts_older_ones_and_what_had_its_key(fake_docker):
+    log = fake_docker(
+        'case "$1 $2" in "images --quiet") echo 77aa ;; '
+        '"images --filter=label=ibgw.snapshot-of=vps") echo ibgw-snapshot:old ibgw-snapshot:new ;; esac'
+    )
+    snapshot.take("ibgw-vps", "trixie", "vps", "new")
+    removed = [line for line in log.read_text().splitlines() if line.startswith("rmi")]
+    assert removed == ["rmi ibgw-snapshot:old", "rmi 77aa"]

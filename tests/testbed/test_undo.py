@@ -50,6 +50,14 @@ def test_everything_of_this_checkout_goes(gone, fake_docker, tmp_path, capsys):
         assert f"Removed {thing}\n" in said
 
 
+def test_a_snapshot_without_a_name_goes_too(gone, fake_docker, capsys):
+    fake_docker(
+        'case "$*" in "images --quiet --filter=label=ibgw=snapshot --filter=dangling=true") echo 77aa ;; esac'
+    )
+    undo.main()
+    assert "Removed image 77aa\n" in capsys.readouterr().out
+
+
 def test_an_image_in_use_stays_and_is_named(gone, fake_docker, capsys):
     fake_docker(OURS + '; case "$1" in rmi) exit 1 ;; esac')
     undo.main()

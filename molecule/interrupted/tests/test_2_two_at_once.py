@@ -30,7 +30,11 @@ def begun(name: str) -> subprocess.Popen[str]:
     def taken() -> bool:
         return f" {run.pid}/" in held(name).get("id", "") or run.poll() is not None
 
-    wait_until(taken, "the host to be taken")
+    try:
+        wait_until(taken, "the host to be taken")
+    except BaseException:
+        kill(run)  # or the tests that follow would find it at work
+        raise
     assert run.poll() is None, end(run)
     os.kill(run.pid, signal.SIGSTOP)
     return run
