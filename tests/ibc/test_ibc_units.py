@@ -334,9 +334,11 @@ def test_a_file_that_differs_is_seen_to(good: dict[str, Any], path: str, file: s
         ("_ibc_credential_tool_is_previewed", "_ibc_outdated"),
     ],
 )
-def test_where_nothing_differs_nothing_is_rendered(asked: str, seldom: str) -> None:
-    failing = {seldom: trust_as_template("{{ nothing_of_that_name }}")}
-    assert not role_with().value(asked, _ibc_differing=[], **failing)
+def test_where_nothing_differs_nothing_is_rendered(asked: str, seldom: str, tmp_path: Path) -> None:
+    trace = tmp_path / "rendered"
+    noting = trust_as_template(f"{{{{ lookup('ansible.builtin.pipe', 'touch {trace}') }}}}")
+    assert not role_with().value(asked, _ibc_differing=[], **{seldom: noting})
+    assert not trace.exists()
 
 
 def test_a_timer_that_nothing_wants_is_seen_to(good: dict[str, Any]) -> None:

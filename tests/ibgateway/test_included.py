@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,9 +83,11 @@ def test_what_confines_the_forward_only_user_is_written_when_it_differs(path: st
     assert included({"seen": there}, **keys) == ["forward.yml"]
 
 
-def test_without_a_forward_only_user_nothing_of_his_is_rendered() -> None:
-    failing = {"_ibgateway_forward_differs": trust_as_template("{{ nothing_of_that_name }}")}
-    assert included({"seen": seen()}, **failing) == []
+def test_without_a_forward_only_user_nothing_of_his_is_rendered(tmp_path: Path) -> None:
+    trace = tmp_path / "rendered"
+    noting = trust_as_template(f"{{{{ lookup('ansible.builtin.pipe', 'touch {trace}') }}}}")
+    assert included({"seen": seen()}, _ibgateway_forward_differs=noting) == []
+    assert not trace.exists()
 
 
 def test_the_forward_only_user_is_removed_with_its_last_key() -> None:
