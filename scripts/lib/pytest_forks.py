@@ -3,7 +3,8 @@
 Workers that are processes of their own, as those of pytest-xdist, load and collect all tests each: with five
 of them that took a sixth of the unit tests' CPU. Forks find everything loaded.
 
-Tests with the same mark together("NAME") run in one fork; the environment has its number, PYTEST_FORK.
+Tests with the same mark together("NAME") run in one fork; the environment has its number, PYTEST_FORK. They
+begin first: what takes long, or waits for a full minute, is marked so, and must not run alone at the end.
 
 Usage: python -m scripts.lib.pytest_forks FORKS TESTS_AT_A_TIME PYTEST_ARGUMENT…
 """
@@ -79,12 +80,13 @@ def _parts(items: Sequence[pytest.Item], at_a_time: int) -> list[Part]:
     for number, item in enumerate(items):
         mark = item.get_closest_marker("together")
         together.setdefault(f"together {mark.args}" if mark else str(item.path), []).append(number)
-    parts = []
+    first, others = [], []
     for name, numbers in together.items():
-        size = len(numbers) if name.startswith("together ") else at_a_time
-        parts += [numbers[at : at + size] for at in range(0, len(numbers), size)]
-    # A long one that began late would run alone at the end.
-    return sorted(parts, key=len, reverse=True)
+        if name.startswith("together "):
+            first.append(numbers)
+        else:
+            others += [numbers[at : at + at_a_time] for at in range(0, len(numbers), at_a_time)]
+    return [*first, *others]
 
 
 def _report(session: pytest.Session, workers: dict[Connection, Any]) -> None:

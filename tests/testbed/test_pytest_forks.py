@@ -128,13 +128,13 @@ def test_what_a_test_says_is_told_with_it_alone(outcome):
     assert said == {str(number): [f"says {number}."] for number in range(24)}
 
 
-def test_the_parts_that_take_longest_come_first():
+def test_what_is_marked_begins_first():
     def item(file, group=""):
         mark = SimpleNamespace(args=(group,)) if group else None
         return SimpleNamespace(path=file, get_closest_marker=lambda _: mark)
 
-    items = [item("a"), item("b", "group"), item("b", "group"), item("c"), item("c", "group"), item("d")]
-    assert pytest_forks._parts(items, 1) == [[1, 2, 4], [0], [3], [5]]
+    items = [item("a"), item("a"), item("b", "group"), item("b"), item("c", "group"), item("d", "long")]
+    assert pytest_forks._parts(items, 2) == [[2, 4], [5], [0, 1], [3]]
 
 
 def test_it_ends_early_when_it_shall_and_runs_nothing_that_cannot_be_loaded(outcome):
