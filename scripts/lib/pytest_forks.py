@@ -86,7 +86,9 @@ def _parts(items: Sequence[pytest.Item], at_a_time: int) -> list[Part]:
             first.append(numbers)
         else:
             others += [numbers[at : at + at_a_time] for at in range(0, len(numbers), at_a_time)]
-    return [*first, *others]
+    # Each before one of the others: a fork takes the next part as it begins one, and would keep it waiting.
+    pairs = itertools.chain.from_iterable(itertools.zip_longest(first, others[: len(first)]))
+    return [*filter(None, pairs), *others[len(first) :]]
 
 
 def _report(session: pytest.Session, workers: dict[Connection, Any]) -> None:

@@ -134,7 +134,8 @@ def test_what_is_marked_begins_first():
         return SimpleNamespace(path=file, get_closest_marker=lambda _: mark)
 
     items = [item("a"), item("a"), item("b", "group"), item("b"), item("c", "group"), item("d", "long")]
-    assert pytest_forks._parts(items, 2) == [[2, 4], [5], [0, 1], [3]]
+    assert pytest_forks._parts(items, 2) == [[2, 4], [0, 1], [5], [3]]
+    assert pytest_forks._parts(items[2:], 2) == [[0, 2], [1], [3]]
 
 
 def test_it_ends_early_when_it_shall_and_runs_nothing_that_cannot_be_loaded(outcome):
