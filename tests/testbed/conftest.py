@@ -26,6 +26,8 @@ class Sandbox:
         self.root = folder / "checkout"
         self.bin = folder / "bin"
         self.bin.mkdir()
+        # Further folders on PATH, after `bin`.
+        self.more: tuple[Path, ...] = ()
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "scripts", self.root / "scripts", ignore=ignore)
         shutil.copytree(ROOT / "testbed" / "lib", self.root / "testbed" / "lib", ignore=ignore)
@@ -59,11 +61,19 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PATH": str(self.bin), "HOME": str(self.root), "LC_ALL": "C.UTF-8"}
+        return {"PATH": ":".join(map(str, (self.bin, *self.more))), "HOME": str(self.root), "LC_ALL": "C.UTF-8"}
+
+    def shell(self, text: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of Bash in the checkout."""
+        return self._run(str(self.bin / "bash"), "-c", text)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the checkout's programs."""
+        return self._run(str(self.root / command[0]), *command[1:])
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.root / command[0]), *command[1:]],
+            command,
             env=self.environment,
             capture_output=True,
             text=True,

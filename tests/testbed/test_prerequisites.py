@@ -53,6 +53,33 @@ def test_pyenv_is_asked_for_a_python_that_is_not_on_the_path(sandbox, tmp_path):
     assert (sandbox.root / ".venv" / ".ready").exists()
 
 
+@pytest.fixture
+def of_the_system(sandbox, tmp_path):
+    """A folder that stands for the system's, last on PATH; gives what writes the Python 3.12 in it."""
+    folder = tmp_path / "system"
+    folder.mkdir()
+    common = sandbox.root / "scripts" / "lib" / "common.sh"
+    assert "SYSTEM_BIN=/usr/bin\n" in common.read_text()
+    common.write_text(common.read_text().replace("SYSTEM_BIN=/usr/bin", f"SYSTEM_BIN={folder}"))
+    sandbox.more = (folder,)
+
+    def write(ensurepip: int) -> None:
+        fake = sandbox.fake("fake", FAKE_PYTHON.format(ensurepip=ensurepip, pip="exit 0", root=sandbox.root))
+        fake.rename(folder / "python3.12")
+
+    return write
+
+
+@pytest.mark.parametrize(("ensurepip", "taken"), [(0, "system"), (1, "bin")])
+def test_the_systems_own_python_is_taken_before_others_if_it_can_make_environments(
+    sandbox, of_the_system, tmp_path, ensurepip, taken
+):
+    sandbox.fake("python3.12", FAKE_PYTHON.format(ensurepip=0, pip="exit 0", root=sandbox.root))
+    of_the_system(ensurepip)
+    done = sandbox.shell(". scripts/lib/common.sh; find_python ''")
+    assert done.stdout == f"{tmp_path / taken / 'python3.12'}\n"
+
+
 def test_a_version_that_is_not_here(sandbox):
     line = one_error(sandbox.run("scripts/test", "--python", "3.13"))
     assert "there is no Python 3.13 here" in line
