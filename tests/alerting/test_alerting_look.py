@@ -26,9 +26,17 @@ def questions(**changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
+SYSTEMCTL = """#!/bin/sh
+[ "$*" = "show --property=Id,ActiveState,StatusText a.service b.timer c.service" ] || exit 2
+printf 'Id=%s\\nActiveState=%s\\nStatusText=%s\\n\\n' a.service active 'phone; mail' c.service failed x
+printf 'Id=b.timer\\nActiveState=activating\\n'
+"""
+asks_systemd = look.active
+
+
 @pytest.fixture(autouse=True)
 def no_systemd(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(look, "active", lambda units: list(units[:1]))
+    monkeypatch.setattr(look, "active", lambda units: dict.fromkeys(units[:1], "telling phone"))
 
 
 def test_a_bare_host_has_nothing(tmp_path: Path):
@@ -36,7 +44,7 @@ def test_a_bare_host_has_nothing(tmp_path: Path):
     assert seen == {
         "files": {}, "compiled": True, "python": "python3", "venv": "", "environments": [],
         "users": {}, "group": False, "enabled": [],
-        "active": [], "old": [],
+        "active": {}, "old": [],
     }  # fmt: skip
 
 
@@ -78,7 +86,18 @@ def test_units_are_enabled_by_a_link_and_active_by_systemd(tmp_path: Path):
     wants.mkdir(parents=True)
     (wants / "b.timer").symlink_to("/nowhere")
     seen = look.look(tmp_path, questions(units=["a.service", "b.timer"]))
-    assert (seen["enabled"], seen["active"]) == (["b.timer"], ["a.service"])
+    assert (seen["enabled"], seen["active"]) == (["b.timer"], {"a.service": "telling phone"})
+
+
+def test_what_is_active_is_told_with_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(SYSTEMCTL)
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert asks_systemd(["a.service", "b.timer", "c.service"]) == {
+        "a.service": "phone; mail",
+        "b.timer": "",
+    }
 
 
 def test_users_are_told_with_all_their_groups(tmp_path: Path):

@@ -32,10 +32,11 @@ INSTANCES = [
     {"name": "live", "mode": "live", "username": "u", "password": "Canary", "api_port": 4001},
     {"name": "paper", "mode": "paper", "username": "v", "password": "Canary", "api_port": 4002},
 ]
+NOTIFIER = "ibgateway-notify.service"
 # What look.py says of a bare host.
 BARE = {
     "files": {}, "compiled": True, "python": "python3.13", "venv": "", "environments": [], "users": {},
-    "group": False, "enabled": [], "active": [], "old": [],
+    "group": False, "enabled": [], "active": {}, "old": [],
 }  # fmt: skip
 NEEDS_SYSTEMD = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 
@@ -444,10 +445,35 @@ def test_the_rule_asks_for_the_user_and_the_action_first():
 
 def unusable(status: str) -> list[str]:
     """What the role finds in the notifier's status text."""
-    tasks = loaded(ROLE / "tasks/check.yml")
-    (check,) = [task for task in tasks if task["name"] == "Check that every channel is usable"]
+    _, check = loaded(ROLE / "tasks/check.yml")
     expression = check["vars"]["_alerting_unusable"].strip().removeprefix("{{").removesuffix("}}")
-    return Role(_alerting_status={"stdout": status}).value(expression)
+    (asked,) = {
+        tuple(role.value(expression))
+        for role in (
+            Role(_alerting_status={"stdout": status}),
+            # Skipped: the look at the host has it.
+            Role(_alerting_status={"skipped": True}, host=BARE | {"active": {NOTIFIER: status}}),
+        )
+    }
+    return list(asked)
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        ({}, False),
+        ({"_alerting_renewed": {"changed": True}}, True),
+        ({"active": {}}, True),
+        ({"active": {"ibgateway-watch.service": "", NOTIFIER: ""}}, True),
+    ],
+)
+def test_the_notifier_is_asked_anew_only_if_it_may_say_something_else(
+    good: dict[str, Any], change: dict[str, Any], asked: bool
+):
+    ask, _ = loaded(ROLE / "tasks/check.yml")
+    host = good | {key: value for key, value in change.items() if key in good}
+    more = {key: value for key, value in change.items() if key not in good}
+    assert bool(Role(host=host, **more).value(ask["when"])) is asked
 
 
 @pytest.mark.parametrize("url", ["TGRAM://1:a/1", "tgram://x/1", "tgram://1:a/b", "tgram://1:a/1?x=y"])
@@ -473,11 +499,11 @@ def test_a_channel_that_only_fails_now_is_no_fault_of_the_run():
 def test_the_watcher_is_started_before_the_notifier_which_needs_its_directory(up: int | None):
     units = ["ibgateway-watch.service", "ibgateway-notify.service", "ibgateway-digest.timer"]
     runs = [] if up is None else [units[up]]
-    role = Role(host=BARE | {"enabled": units, "active": runs})
+    role = Role(host=BARE | {"enabled": units, "active": dict.fromkeys(runs, "")})
     assert role.value("_alerting_down") == [unit for unit in units if unit not in runs]
 
 
-def test_a_run_that_changes_nothing_asks_the_host_three_things():
+def test_a_run_that_changes_nothing_asks_the_host_two_things():
     """Remote tasks that neither loop over differences nor have a condition that such a run does not meet."""
     here = {"assert", "debug", "meta", "set_fact"}
     remote = [
@@ -489,7 +515,6 @@ def test_a_run_that_changes_nothing_asks_the_host_three_things():
     assert remote == [
         "Look at the host",
         "Hand the channels to the notifier, encrypted",
-        "Ask the notifier which channels it can use",
     ]
 
 
@@ -514,7 +539,7 @@ def good() -> dict[str, Any]:
         "users": users,
         "group": True,
         "enabled": bare.value("_alerting_started"),
-        "active": bare.value("_alerting_started"),
+        "active": dict.fromkeys(bare.value("_alerting_started"), "telling phone"),
     }
 
 
@@ -543,7 +568,7 @@ def test_a_bare_host_needs_everything():
         ({"venv": "python3.11-0"}, "environment.yml"),
         ({"environments": ["python3.11-0"]}, "environment.yml"),
         ({"compiled": False}, "program.yml"),
-        ({"active": []}, "run.yml"),
+        ({"active": {}}, "run.yml"),
         ({"enabled": ["ibgateway-watch.service"]}, "run.yml"),
         ({"old": ["/etc/ibgateway-watch"]}, "run.yml"),
     ],

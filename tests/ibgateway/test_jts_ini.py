@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 
 import pytest
@@ -62,29 +61,35 @@ def test_keeps_what_gateway_wrote_and_sets_what_is_ours() -> None:
 def test_keeps_line_endings_and_odd_bytes(tmp_path: Path) -> None:
     path = tmp_path / "jts.ini"
     path.write_bytes(b"[Logon]\r\nname=caf\xe9\r\n")
-    assert module.update(path, ZONE, check=False)
+    module.update(path, ZONE)
     content = path.read_bytes()
     assert b"name=caf\xe9\r\n" in content
     assert content.count(b"\n") == content.count(b"\r\n")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_check_only_says_what_would_change(tmp_path: Path) -> None:
-    path = tmp_path / "settings" / "jts.ini"
-    assert module.update(path, ZONE, check=True)
-    assert not path.exists()
+def test_the_command_makes_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "paper" / "settings" / "jts.ini"
+    path.parent.mkdir(parents=True)
+    monkeypatch.setattr(module, "STATE", tmp_path)
+    monkeypatch.setattr(module.os, "geteuid", lambda: 998)
+    assert module.main(["paper", ZONE]) == 0
+    assert path.read_text() == SEED
 
 
-def test_a_running_instance_is_left_alone(
+def test_what_has_our_keys_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "jts.ini"
+    path.write_text(SEED)
+    before = path.stat().st_ino
+    module.update(path, ZONE)
+    assert path.stat().st_ino == before
+
+
+def test_root_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("live", "paper"):
-        (tmp_path / name / "settings").mkdir(parents=True)
     monkeypatch.setattr(module, "STATE", tmp_path)
     monkeypatch.setattr(module.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(module, "running", lambda names: {"live"} & set(names))
-    monkeypatch.setattr(module, "become", lambda _: None)
-    assert module.main(["live", ZONE, "paper", ZONE]) == 0
-    assert json.loads(capsys.readouterr().out) == {"changed": ["paper"], "running": ["live"]}
-    assert not (tmp_path / "live/settings/jts.ini").exists()
-    assert (tmp_path / "paper/settings/jts.ini").read_text() == SEED
+    assert module.main(["paper", ZONE]) == 1
+    assert "runuser -u ibgateway" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -61,7 +61,11 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PATH": ":".join(map(str, (self.bin, *self.more))), "HOME": str(self.root), "LC_ALL": "C.UTF-8"}
+        return {
+            "PATH": ":".join(map(str, (self.bin, *self.more))),
+            "HOME": str(self.root),
+            "LC_ALL": "C.UTF-8",
+        }
 
     def shell(self, text: str) -> subprocess.CompletedProcess[str]:
         """Run a line of Bash in the checkout."""

@@ -32,8 +32,8 @@ def look(root: Path, questions: dict[str, Any]) -> dict[str, Any]:
         and of those asked for; `compiled`: whether the host's Python finds all of the package compiled;
         `python`: the name of the host's interpreter; `venv`: the name of the environment in use, empty for
         none; `environments`: the names of all there are; `users`: name to groups, for the users that exist;
-        `group`: whether it exists; `enabled` and `active`: those of the units that are; `old`: the paths that
-        are there.
+        `group`: whether it exists; `enabled`: those of the units that are; `active`: those that are, to their
+        status texts; `old`: the paths that are there.
     """
     package = root / questions["package"].lstrip("/")
     found = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
@@ -72,15 +72,16 @@ def group_exists(name: str) -> bool:
     return True
 
 
-def active(units: list[str]) -> list[str]:
-    """Return those of `units` that are active, or on their way there."""
-    command = ["systemctl", "show", "--property=Id,ActiveState", *units]
+def active(units: list[str]) -> dict[str, str]:
+    """Return the status texts of those of `units` that are active, or on their way there."""
+    command = ["systemctl", "show", "--property=Id,ActiveState,StatusText", *units]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     except OSError:
-        return []  # no systemd: role ibgateway refuses such a host
+        return {}  # no systemd: role ibgateway refuses such a host
     blocks = (dict(line.partition("=")[::2] for line in block.splitlines()) for block in answer.split("\n\n"))
-    return [block["Id"] for block in blocks if block.get("ActiveState") in ("active", "activating")]
+    up = (block for block in blocks if block.get("ActiveState") in ("active", "activating"))
+    return {block["Id"]: block.get("StatusText", "") for block in up}
 
 
 def _facts(path: Path) -> list[str]:
