@@ -33,6 +33,7 @@ INSTANCES = [
     {"name": "paper", "mode": "paper", "username": "v", "password": "Canary", "api_port": 4002},
 ]
 NOTIFIER = "ibgateway-notify.service"
+UNITS = ("ibgateway-watch.service", NOTIFIER, "ibgateway-digest.timer")
 # What look.py says of a bare host.
 BARE = {
     "files": {}, "compiled": True, "python": "python3.13", "venv": "", "environments": [], "users": {},
@@ -370,7 +371,7 @@ def test_who_talks_to_the_internet_sees_nothing_of_gateway(units: dict[str, str]
 
 
 def test_both_processes_never_give_up_but_for_a_wrong_configuration(units: dict[str, str]):
-    for name in ("ibgateway-watch.service", "ibgateway-notify.service"):
+    for name in ("ibgateway-watch.service", NOTIFIER):
         assert section(units[name], "Unit")["StartLimitIntervalSec"] == ["0"]
         service = section(units[name], "Service")
         assert (service["Restart"], service["RestartPreventExitStatus"]) == (["always"], ["78"])
@@ -445,35 +446,17 @@ def test_the_rule_asks_for_the_user_and_the_action_first():
 
 def unusable(status: str) -> list[str]:
     """What the role finds in the notifier's status text."""
-    _, check = loaded(ROLE / "tasks/check.yml")
+    (check,) = loaded(ROLE / "tasks/check.yml")
     expression = check["vars"]["_alerting_unusable"].strip().removeprefix("{{").removesuffix("}}")
     (asked,) = {
         tuple(role.value(expression))
         for role in (
             Role(_alerting_status={"stdout": status}),
-            # Skipped: the look at the host has it.
-            Role(_alerting_status={"skipped": True}, host=BARE | {"active": {NOTIFIER: status}}),
+            # Not asked: the look at the host has it.
+            Role(host=BARE | {"active": {NOTIFIER: status}}),
         )
     }
     return list(asked)
-
-
-@pytest.mark.parametrize(
-    ("change", "asked"),
-    [
-        ({}, False),
-        ({"_alerting_renewed": {"changed": True}}, True),
-        ({"active": {}}, True),
-        ({"active": {"ibgateway-watch.service": "", NOTIFIER: ""}}, True),
-    ],
-)
-def test_the_notifier_is_asked_anew_only_if_it_may_say_something_else(
-    good: dict[str, Any], change: dict[str, Any], asked: bool
-):
-    ask, _ = loaded(ROLE / "tasks/check.yml")
-    host = good | {key: value for key, value in change.items() if key in good}
-    more = {key: value for key, value in change.items() if key not in good}
-    assert bool(Role(host=host, **more).value(ask["when"])) is asked
 
 
 @pytest.mark.parametrize("url", ["TGRAM://1:a/1", "tgram://x/1", "tgram://1:a/b", "tgram://1:a/1?x=y"])
@@ -497,7 +480,7 @@ def test_a_channel_that_only_fails_now_is_no_fault_of_the_run():
 
 @pytest.mark.parametrize("up", [None, 0, 1, 2])
 def test_the_watcher_is_started_before_the_notifier_which_needs_its_directory(up: int | None):
-    units = ["ibgateway-watch.service", "ibgateway-notify.service", "ibgateway-digest.timer"]
+    units = list(UNITS)
     runs = [] if up is None else [units[up]]
     role = Role(host=BARE | {"enabled": units, "active": dict.fromkeys(runs, "")})
     assert role.value("_alerting_down") == [unit for unit in units if unit not in runs]
@@ -546,18 +529,37 @@ def good() -> dict[str, Any]:
 PARTS = ("install", "configure", "service")
 
 
-def included(host: dict[str, Any]) -> list[str]:
-    """The task files that a run needs."""
-    differing = Role(host=host).value("_alerting_differing")
-    return Role(host=host, _alerting_differs=differing, _alerting_checks_later=True).included(*PARTS)
+def included(host: dict[str, Any], **more: Any) -> list[str]:
+    """The task files that a run needs; `more` are further variables."""
+    known = {
+        "_alerting_differs": Role(host=host).value("_alerting_differing"),
+        "_alerting_checks_later": True,
+    }
+    return Role(host=host, **known | more).included(*PARTS)
 
 
 def test_a_host_as_it_shall_be_needs_nothing(good: dict[str, Any]):
     assert included(good) == []
 
 
+def test_alone_the_role_checks_the_channels_itself(good: dict[str, Any]):
+    assert included(good, _alerting_checks_later=False) == ["check.yml"]
+
+
+def test_the_notifier_is_asked_anew_once_it_was_started(good: dict[str, Any]):
+    assert included(good, _alerting_renewed={"changed": True}) == ["ask.yml"]
+    assert included(good | {"active": {}}) == ["run.yml", "ask.yml"]
+
+
 def test_a_bare_host_needs_everything():
-    assert included(BARE) == ["accounts.yml", "environment.yml", "program.yml", "units.yml", "run.yml"]
+    assert included(BARE) == [
+        "accounts.yml",
+        "environment.yml",
+        "program.yml",
+        "units.yml",
+        "run.yml",
+        "ask.yml",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -568,9 +570,10 @@ def test_a_bare_host_needs_everything():
         ({"venv": "python3.11-0"}, "environment.yml"),
         ({"environments": ["python3.11-0"]}, "environment.yml"),
         ({"compiled": False}, "program.yml"),
-        ({"active": {}}, "run.yml"),
-        ({"enabled": ["ibgateway-watch.service"]}, "run.yml"),
+        ({"enabled": ["ibgateway-watch.service", NOTIFIER]}, "run.yml"),
         ({"old": ["/etc/ibgateway-watch"]}, "run.yml"),
+        # It is there, and has not said anything yet.
+        ({"active": dict.fromkeys(UNITS, "")}, "ask.yml"),
     ],
 )
 def test_what_differs_is_seen_to(good: dict[str, Any], host: dict[str, Any], file: str):

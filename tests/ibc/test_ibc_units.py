@@ -273,13 +273,16 @@ def good() -> dict[str, Any]:
     }
 
 
-def included(host: dict[str, Any], differing: Iterable[str] = (), leftover: Iterable[str] = ()) -> list[str]:
+def included(
+    host: dict[str, Any], differing: Iterable[str] = (), leftover: Iterable[str] = (), *, alone: bool = False
+) -> list[str]:
     """The task files that a run needs.
 
     Args:
         host: what look.py says.
         differing: the files of the instances and for systemd that the preflight found to differ.
         leftover: the timers that nothing wants.
+        alone: whether the role is used without site.yml.
     """
     role = role_with(
         ibc_artifacts={"3.25.0": {"url": "https://host/ibc.zip", "sha256": "ab" * 32, "size": 1}},
@@ -287,13 +290,17 @@ def included(host: dict[str, Any], differing: Iterable[str] = (), leftover: Iter
         _ibc_host=host,
         _ibc_differing=list(differing),
         _ibc_timers_seen={"wanted": [], "leftover": list(leftover)},
-        _ibc_starts_later=True,
+        **({} if alone else {"_ibc_starts_later": True}),
     )
     return role.included("install", "configure", "service")
 
 
 def test_a_host_as_it_shall_be_needs_nothing(good: dict[str, Any]) -> None:
     assert included(good) == []
+
+
+def test_alone_the_role_starts_the_instances_itself(good: dict[str, Any]) -> None:
+    assert included(good, alone=True) == ["start.yml"]
 
 
 @pytest.mark.parametrize(
