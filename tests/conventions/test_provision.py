@@ -21,8 +21,8 @@ def test_everything_is_checked_first_and_the_instances_start_last():
     assert imported("pre_tasks") == [("ibc", "preflight.yml"), ("alerting", "preflight.yml")]
     assert [role["role"] for role in PLAY["roles"]] == ["ibgateway", "ibc", "alerting"]
     assert imported("post_tasks") == [("ibc", "start.yml"), ("alerting", "check.yml"), ("ibc", "let_go.yml")]
-    # Alone, the roles do that themselves (test_ibc_units.py, test_role.py). A channel that is not usable fails
-    # the run, but only after the start.
+    # Alone, the roles do that themselves (test_ibc_units.py, test_role.py). A channel that is not usable
+    # fails the run, but only after the start.
     assert PLAY["vars"]["_ibc_starts_later"] is True
     assert PLAY["vars"]["_alerting_checks_later"] is True
 
