@@ -24,8 +24,6 @@ def included(host: dict[str, Any], **variables: Any) -> list[str]:
     for task in (task for step in STEPS for task in loaded(f"tasks/{step}.yml")):
         if "loop_var" in task.get("loop_control", {}):
             found += known.template(task["loop"])
-        elif "ansible.builtin.include_tasks" in task and all(map(known.evaluate_conditional, task["when"])):
-            found.append(task["ansible.builtin.include_tasks"])
     return found
 
 
@@ -57,6 +55,7 @@ def test_a_host_as_it_shall_be_needs_nothing() -> None:
         ({"accounts_to_make": ["ibgateway"]}, ["accounts.yml"]),
         ({"differing": ["/opt/ibgateway"]}, ["accounts.yml", "files.yml", "drop_ins.yml"]),
         ({"releases": {}}, ["releases.yml"]),
+        ({"memory_mib": 1500, "swap_mib": 0}, ["warn.yml"]),
         ({"instances": ["live", "old"]}, ["in_use.yml", "removed.yml"]),
         ({"time_kept": False}, ["clock.yml"]),
         ({"leftover": ["/etc/systemd/journald.conf.d/60-ibgateway.conf"]}, ["drop_ins.yml"]),

@@ -7,21 +7,14 @@ import zipfile
 
 import pytest
 from ibc_run import IbcRun
-from simulator_source import FOLDER
+from simulator_source import FOLDER, artifact
 
-ARTIFACTS = FOLDER.parents[1] / ".cache" / "testbed" / "artifacts"
 BUILD = FOLDER / "build"
 
 
 def pytest_collection_modifyitems(items):
     """What takes longest goes first, so that the rest runs beside it; it has a group of its own for that."""
     items.sort(key=lambda item: item.get_closest_marker("together") is None)
-
-
-def artifact(name):
-    """A file that testbed/artifacts made."""
-    assert (ARTIFACTS / name).is_file(), f"{ARTIFACTS / name} is missing: run testbed/artifacts"
-    return ARTIFACTS / name
 
 
 @pytest.fixture(scope="session")

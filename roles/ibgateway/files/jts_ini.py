@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 STATE = Path("/var/lib/ibgateway")
@@ -84,12 +83,13 @@ def update(path: Path, zone: str) -> None:
     wanted = merge(present, zone)
     if wanted == present:
         return
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".jts.ini.")
+    partial = path.with_name(".jts.ini.new")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding=ENCODING, newline="") as stream:
         stream.write(wanted)
         stream.flush()
         os.fsync(handle)
-    Path(name).replace(path)
+    partial.replace(path)
 
 
 def main(arguments: list[str] | None = None) -> int:
