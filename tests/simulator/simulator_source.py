@@ -1,4 +1,4 @@
-"""The simulator's sources: the host command as a module, what the Java files say, and what was built of them."""
+"""The simulator: the host command as a module, what the Java files say, and what was built of them."""
 
 import importlib.util
 import re
