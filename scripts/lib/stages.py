@@ -23,7 +23,7 @@ FORKS, TESTS_AT_A_TIME = 5, 8
 # Linters, and scenarios, beside each other on two cores: four scenarios use them up, and some only wait.
 BESIDE_EACH_OTHER = 5
 # Begun first and in this order, so that the last of them does not run alone: what takes long, or waits.
-LONGEST = ("upgrade", "interrupted", "alerting", "session", "debian-upgrade", "moving")
+LONGEST = ("interrupted", "upgrade", "alerting", "debian-upgrade", "session", "upgrade-interrupted", "moving")
 STAGES = ("lint", "unit", "processes", "real-ibc", "molecule")
 Named = TypeVar("Named")
 Found = TypeVar("Found")

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from conftest import NEW, OLD, back_to_old, judged, record
 from harness.costs import counts, since
 from harness.instance import Instance
 from harness.phone import Phone
+from harness.releases import NEW, OLD, back_to_old, judged, record
 from harness.site import Run
 
 

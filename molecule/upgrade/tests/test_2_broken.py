@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from conftest import NEW, OLD, judged, record
 from harness.costs import counts, since
 from harness.instance import Instance
 from harness.phone import Phone
+from harness.releases import NEW, OLD, judged, record
 from harness.site import Run
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import NEW, OLD, judged, kill_after_each_change, kill_at
+from conftest import kill_after_each_change, kill_at
 from harness.costs import counts, since
 from harness.instance import Instance
+from harness.releases import NEW, OLD, judged
 from harness.site import Run
 
 PLAYBOOK = "playbooks/upgrade.yml"
