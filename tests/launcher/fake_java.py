@@ -3,6 +3,7 @@
 Its script is JSON in $FAKE_JAVA: a list of steps, each a one-key object:
   {"say": "…"}        an IBC line (time stamp added)      {"raw": "…"}     a line as it is
   {"sleep": seconds}                                      {"api": port}    answer TWS API handshakes
+  {"state": "…"}      wait until the launcher has come to that state
   {"mute_api": port}  accept, never answer                {"command": port}  IBC's command server, STOP only
   {"touch": "…"}      make a file in the settings dir; {session} is the session id
   {"remove": "…"}     remove one                          {"exit": code}   end at once
@@ -80,6 +81,9 @@ def step(kind: str, value) -> None:
         print(value, flush=True)
     elif kind == "sleep":
         time.sleep(value)
+    elif kind == "state":
+        while json.loads(Path(sys.argv[-2]).with_name("state.json").read_text())["state"] != value:
+            time.sleep(0.02)
     elif kind == "api":
         start(serve_api, value)
     elif kind == "mute_api":
