@@ -20,7 +20,7 @@ from testbed.lib.progress import UserError, run_step, say
 REPORTS = CACHE / "results"
 # Many unit tests wait for a process most of their time, so more of them than cores run at once.
 FORKS, TESTS_AT_A_TIME = 5, 8
-# Linters, and scenarios, beside each other on two cores: four scenarios use them up, and some only wait.
+# Linters, and scenarios, beside each other on two cores: fewer scenarios use them up, but some only wait.
 BESIDE_EACH_OTHER = 5
 # Begun first and in this order, so that the last of them does not run alone: what takes long, or waits.
 LONGEST = ("interrupted", "upgrade", "alerting", "debian-upgrade", "session", "upgrade-interrupted", "moving")
